@@ -1,0 +1,2 @@
+//! The `virtarium` command.
+fn main() {}

@@ -1,0 +1,3 @@
+//! What stands behind the machine's devices and is the same everywhere.
+#![no_std]
+extern crate alloc;

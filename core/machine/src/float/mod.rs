@@ -1,0 +1,1 @@
+//! IEEE 754 binary32 and binary64 arithmetic as the F and D extensions define it.

@@ -1,0 +1,2 @@
+//! `cargo xtask`: the one tool of this repository.
+fn main() {}
