@@ -1,5 +1,17 @@
 //! A 64-bit RISC-V computer with virtio devices.
+//!
+//! The crate does no I/O and reads no clock: time, input and the results of requests are handed
+//! in by the embedder, and everything else follows from them. The same inputs at the same
+//! instruction counts give the same state, natively and in WebAssembly.
 #![no_std]
 extern crate alloc;
 
+pub mod arena;
+pub mod bus;
+pub mod error;
 pub mod float;
+pub mod host;
+pub mod irq;
+pub mod mem;
+pub mod pending;
+pub mod time;

@@ -1,0 +1,116 @@
+//! What the embedder implements: the back ends behind the devices.
+//!
+//! The core does no I/O. A device hands a request to the embedder and carries on; the answer
+//! comes at once ([`Submitted::Done`]) or later, through `Machine::complete`, under the token
+//! that the request was given. Requests are plain data: submitting one a second time (after a
+//! restored snapshot) is harmless.
+
+use alloc::vec::Vec;
+
+/// Names a request while it is under way. Never used twice in the life of a machine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct Token(pub u64);
+
+/// Which stream of console bytes is meant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum ConsoleId {
+    /// The ns16550a UART, which the SBI's debug console shares.
+    Uart,
+    /// The virtio console that was configured as the n-th, from 0.
+    Virtio(usize),
+}
+
+/// Size of a sector in bytes: the unit of [`BlockRequest`] whatever the disk's block size.
+pub const SECTOR_SIZE: u64 = 512;
+
+/// What a disk is asked to do. Ranges have been checked against the capacity.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BlockRequest {
+    /// Read `len` bytes, a multiple of [`SECTOR_SIZE`].
+    Read {
+        /// First sector.
+        sector: u64,
+        /// Number of bytes.
+        len: u64,
+    },
+    /// Write the bytes, a multiple of [`SECTOR_SIZE`]. Stable only after a later flush.
+    Write {
+        /// First sector.
+        sector: u64,
+        /// The bytes.
+        data: Vec<u8>,
+    },
+    /// Make every completed write stable.
+    Flush,
+    /// The guest no longer needs these sectors; they may read as anything that was there or zero.
+    Discard {
+        /// First sector.
+        sector: u64,
+        /// Number of sectors.
+        count: u64,
+    },
+    /// Make these sectors read as zero.
+    WriteZeroes {
+        /// First sector.
+        sector: u64,
+        /// Number of sectors.
+        count: u64,
+        /// Whether the space may be given back.
+        unmap: bool,
+    },
+}
+
+/// What became of a [`BlockRequest`]: for a read, exactly the bytes asked for; else none.
+pub type BlockResult = Result<Vec<u8>, BlockError>;
+
+/// Why a disk did not do as it was asked. The guest sees an I/O error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BlockError {
+    /// The host could not read, write or flush.
+    Io,
+    /// The host has no space left.
+    NoSpace,
+    /// The disk cannot be written.
+    ReadOnly,
+    /// The disk cannot do this at all.
+    Unsupported,
+}
+
+/// The embedder's answer to a submission.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Submitted {
+    /// It is done, and this is the result.
+    Done(BlockResult),
+    /// `Machine::complete` will bring the result.
+    Pending,
+}
+
+/// The embedder.
+///
+/// Every method returns without blocking on the guest: a terminal may make a file access take
+/// its time, a browser may not.
+pub trait Host {
+    /// Begins a request to the disk that was configured as the n-th, from 0.
+    fn block(&mut self, disk: usize, token: Token, request: &BlockRequest) -> Submitted;
+
+    /// The guest no longer waits for this request (its device was reset); what has not begun may
+    /// be dropped. A result that comes all the same is ignored.
+    fn abandon(&mut self, token: Token) {
+        let _ = token;
+    }
+
+    /// The guest printed these bytes.
+    fn console(&mut self, console: ConsoleId, bytes: &[u8]);
+}
+
+/// An embedder with nothing behind it: disks fail, output is lost. For machines without devices.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn block(&mut self, _: usize, _: Token, _: &BlockRequest) -> Submitted {
+        Submitted::Done(Err(BlockError::Io))
+    }
+
+    fn console(&mut self, _: ConsoleId, _: &[u8]) {}
+}

@@ -1,0 +1,183 @@
+//! Requests under way: one queue of completions, in the order in which the guest will see them.
+//!
+//! With the deterministic clock a completion becomes visible a modelled latency after its
+//! submission, whatever the host took; with the host's clock, as soon as the host has it.
+
+use alloc::vec::Vec;
+
+use crate::host::{BlockRequest, BlockResult, Host, Submitted, Token};
+use crate::time::Ticks;
+
+/// How long a request takes in guest time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Latency {
+    /// Ticks for any request.
+    pub base: Ticks,
+    /// Bytes moved in one tick; not zero.
+    pub bytes_per_tick: u64,
+}
+
+impl Default for Latency {
+    /// 20 microseconds and 1 GB/s, a fast disk.
+    fn default() -> Self {
+        Self {
+            base: Ticks(200),
+            bytes_per_tick: 100,
+        }
+    }
+}
+
+/// A request under way.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Under which name the embedder knows it.
+    pub token: Token,
+    /// The virtio-mmio slot whose device asked.
+    pub slot: usize,
+    /// The device's own name for it, unique among its requests under way.
+    pub tag: u32,
+    /// The disk it went to.
+    pub disk: usize,
+    /// What to do; enough to submit it again.
+    pub request: BlockRequest,
+    /// When the guest sees the completion at the earliest.
+    pub due: Ticks,
+    /// The result, once the host has it.
+    pub result: Option<BlockResult>,
+}
+
+/// A completion whose time has come.
+#[derive(Clone, Debug)]
+pub struct Completion {
+    /// The virtio-mmio slot whose device asked.
+    pub slot: usize,
+    /// The device's own name for the request.
+    pub tag: u32,
+    /// What became of it.
+    pub result: BlockResult,
+}
+
+/// The requests under way, in the order of (due time, submission).
+///
+/// Bounded by the devices: each has at most as many requests as its queue has entries, and a
+/// limit on the bytes that they hold.
+#[derive(Clone, Debug, Default)]
+pub struct Pending {
+    latency: Latency,
+    next: u64,
+    requests: Vec<Request>,
+}
+
+impl Pending {
+    /// An empty queue with a latency model.
+    pub fn new(latency: Latency) -> Self {
+        Self {
+            latency,
+            next: 0,
+            requests: Vec::new(),
+        }
+    }
+
+    /// Hands a request to the embedder.
+    pub fn submit(
+        &mut self,
+        host: &mut dyn Host,
+        now: Ticks,
+        (slot, tag): (usize, u32),
+        disk: usize,
+        request: BlockRequest,
+    ) {
+        let bytes = match &request {
+            BlockRequest::Read { len, .. } => *len,
+            BlockRequest::Write { data, .. } => data.len() as u64,
+            _ => 0,
+        };
+        let moving = Ticks(bytes.div_ceil(self.latency.bytes_per_tick.max(1)));
+        let due = now.after(self.latency.base).after(moving);
+        let token = Token(self.next);
+        self.next += 1;
+        let result = match host.block(disk, token, &request) {
+            Submitted::Done(result) => Some(result),
+            Submitted::Pending => None,
+        };
+        // Stable: behind everything that is due no later, which was submitted earlier.
+        let at = self.requests.partition_point(|other| other.due <= due);
+        self.requests.insert(
+            at,
+            Request {
+                token,
+                slot,
+                tag,
+                disk,
+                request,
+                due,
+                result,
+            },
+        );
+    }
+
+    /// Takes back every request of a slot whose device was reset.
+    pub fn cancel_slot(&mut self, host: &mut dyn Host, slot: usize) {
+        self.cancel(host, |request| request.slot == slot);
+    }
+
+    /// Takes back one request.
+    pub fn cancel_tag(&mut self, host: &mut dyn Host, slot: usize, tag: u32) {
+        self.cancel(host, |request| request.slot == slot && request.tag == tag);
+    }
+
+    fn cancel(&mut self, host: &mut dyn Host, hit: impl Fn(&Request) -> bool) {
+        self.requests.retain(|request| {
+            let cancelled = hit(request);
+            if cancelled && request.result.is_none() {
+                host.abandon(request.token);
+            }
+            !cancelled
+        });
+    }
+
+    /// Notes the embedder's result. A token that is not under way is ignored: its device was
+    /// reset meanwhile.
+    pub fn complete(&mut self, token: Token, result: BlockResult) {
+        let waiting = self
+            .requests
+            .iter_mut()
+            .find(|request| request.token == token && request.result.is_none());
+        if let Some(request) = waiting {
+            request.result = Some(result);
+        }
+    }
+
+    /// When the first request is due.
+    pub fn deadline(&self) -> Option<Ticks> {
+        self.requests.first().map(|request| request.due)
+    }
+
+    /// The next completion to show the guest at `now`: `Ok(None)` when none is due, `Err` when
+    /// one is due that the host has not answered yet.
+    pub fn pop(&mut self, now: Ticks) -> Result<Option<Completion>, Waiting> {
+        match self.requests.first() {
+            Some(request) if request.due <= now => {
+                if request.result.is_none() {
+                    return Err(Waiting);
+                }
+                let request = self.requests.remove(0);
+                Ok(request.result.map(|result| Completion {
+                    slot: request.slot,
+                    tag: request.tag,
+                    result,
+                }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Every request under way, first due first.
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
+    }
+}
+
+/// The guest cannot go on before the host has answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Waiting;
