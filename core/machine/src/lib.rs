@@ -12,6 +12,7 @@ pub mod error;
 pub mod float;
 pub mod host;
 pub mod irq;
+pub mod isa;
 pub mod mem;
 pub mod pending;
 pub mod time;
