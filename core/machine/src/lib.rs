@@ -13,6 +13,7 @@ pub mod float;
 pub mod host;
 pub mod irq;
 pub mod isa;
+pub mod map;
 pub mod mem;
 pub mod pending;
 pub mod time;
