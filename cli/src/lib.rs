@@ -1,1 +1,3 @@
 //! The machine in a terminal.
+
+pub mod image;
