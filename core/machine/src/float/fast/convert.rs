@@ -9,7 +9,7 @@ use super::{nearest_and_sticky, rare};
 #[inline(always)]
 pub fn f32_to_f64(a: u32, flags: &mut Flags) -> u64 {
     if is_nan::<F32>(a) {
-        return rare(|| soft::convert::<F32, F64>(a, Rounding::Rne, flags));
+        return rare(move || soft::convert::<F32, F64>(a, Rounding::Rne, flags));
     }
     f64::from(f32::from_bits(a)).to_bits()
 }
@@ -23,7 +23,7 @@ pub fn f64_to_f32(a: u64, rm: Rounding, flags: &mut Flags) -> u32 {
     if (nearest_and_sticky(rm, flags) && is_inside::<F32>(r)) || f64::from(narrow) == x {
         return r;
     }
-    rare(|| soft::convert::<F64, F32>(a, rm, flags))
+    rare(move || soft::convert::<F64, F32>(a, rm, flags))
 }
 
 /// Whether `n`, the whole part of `x`, is what `x` becomes, and no flag is due that is not set.
@@ -46,7 +46,7 @@ pub fn to_i32<F: Host>(a: F::Bits, rm: Rounding, flags: &mut Flags) -> i32 {
     if x.abs() < TWO_31 && is_whole_or_truncated(x, f64::from(n), rm, flags) {
         return n;
     }
-    rare(|| soft::to_integer::<F>(a, (i32::MIN.into(), i32::MAX.into()), rm, flags)) as i32
+    rare(move || soft::to_integer::<F>(a, (i32::MIN.into(), i32::MAX.into()), rm, flags)) as i32
 }
 
 /// `fcvt.wu`, before its result is extended by the sign of bit 31.
@@ -57,7 +57,7 @@ pub fn to_u32<F: Host>(a: F::Bits, rm: Rounding, flags: &mut Flags) -> u32 {
     if x > -1.0 && x < TWO_32 && is_whole_or_truncated(x, f64::from(n), rm, flags) {
         return n;
     }
-    rare(|| soft::to_integer::<F>(a, (0, u32::MAX.into()), rm, flags)) as u32
+    rare(move || soft::to_integer::<F>(a, (0, u32::MAX.into()), rm, flags)) as u32
 }
 
 /// `fcvt.l`.
@@ -68,7 +68,7 @@ pub fn to_i64<F: Host>(a: F::Bits, rm: Rounding, flags: &mut Flags) -> i64 {
     if x.abs() < TWO_63 && is_whole_or_truncated(x, n as f64, rm, flags) {
         return n;
     }
-    rare(|| soft::to_integer::<F>(a, (i64::MIN.into(), i64::MAX.into()), rm, flags)) as i64
+    rare(move || soft::to_integer::<F>(a, (i64::MIN.into(), i64::MAX.into()), rm, flags)) as i64
 }
 
 /// `fcvt.lu`.
@@ -79,7 +79,7 @@ pub fn to_u64<F: Host>(a: F::Bits, rm: Rounding, flags: &mut Flags) -> u64 {
     if x > -1.0 && x < TWO_64 && is_whole_or_truncated(x, n as f64, rm, flags) {
         return n;
     }
-    rare(|| soft::to_integer::<F>(a, (0, u64::MAX.into()), rm, flags)) as u64
+    rare(move || soft::to_integer::<F>(a, (0, u64::MAX.into()), rm, flags)) as u64
 }
 
 /// Integers up to this magnitude are values of the format.
@@ -106,7 +106,7 @@ pub fn from_i64<F: Host>(n: i64, rm: Rounding, flags: &mut Flags) -> F::Bits {
     if n.unsigned_abs() <= greatest_dense::<F>() || nearest_and_sticky(rm, flags) {
         return F::bits(F::from_i64(n));
     }
-    rare(|| soft::from_integer::<F>(n < 0, n.unsigned_abs(), rm, flags))
+    rare(move || soft::from_integer::<F>(n < 0, n.unsigned_abs(), rm, flags))
 }
 
 /// An unsigned 64-bit integer.
@@ -115,5 +115,5 @@ pub fn from_u64<F: Host>(n: u64, rm: Rounding, flags: &mut Flags) -> F::Bits {
     if n <= greatest_dense::<F>() || nearest_and_sticky(rm, flags) {
         return F::bits(F::from_u64(n));
     }
-    rare(|| soft::from_integer::<F>(false, n, rm, flags))
+    rare(move || soft::from_integer::<F>(false, n, rm, flags))
 }

@@ -37,7 +37,8 @@ fn nearest_and_sticky(rm: Rounding, flags: &Flags) -> bool {
     rm == Rounding::Rne && flags.0 & Flags::NX != 0
 }
 
-/// Keeps a rare case out of the caller's line.
+/// Keeps a rare case out of the caller's line. The closure takes what it needs by value: by
+/// reference, the operands would have to be in memory in the usual case too.
 #[cold]
 #[inline(never)]
 fn rare<R>(operation: impl FnOnce() -> R) -> R {

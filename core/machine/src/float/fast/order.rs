@@ -9,7 +9,7 @@ use super::rare;
 pub fn eq<F: Host>(a: F::Bits, b: F::Bits, flags: &mut Flags) -> bool {
     let (x, y) = (F::value(a), F::value(b));
     if is_unordered::<F>(x, y) {
-        return rare(|| soft::eq::<F>(a, b, flags));
+        return rare(move || soft::eq::<F>(a, b, flags));
     }
     x == y
 }
@@ -19,7 +19,7 @@ pub fn eq<F: Host>(a: F::Bits, b: F::Bits, flags: &mut Flags) -> bool {
 pub fn lt<F: Host>(a: F::Bits, b: F::Bits, flags: &mut Flags) -> bool {
     let (x, y) = (F::value(a), F::value(b));
     if is_unordered::<F>(x, y) {
-        return rare(|| soft::lt::<F>(a, b, flags));
+        return rare(move || soft::lt::<F>(a, b, flags));
     }
     x < y
 }
@@ -29,7 +29,7 @@ pub fn lt<F: Host>(a: F::Bits, b: F::Bits, flags: &mut Flags) -> bool {
 pub fn le<F: Host>(a: F::Bits, b: F::Bits, flags: &mut Flags) -> bool {
     let (x, y) = (F::value(a), F::value(b));
     if is_unordered::<F>(x, y) {
-        return rare(|| soft::le::<F>(a, b, flags));
+        return rare(move || soft::le::<F>(a, b, flags));
     }
     x <= y
 }
@@ -44,7 +44,7 @@ pub fn min<F: Host>(a: F::Bits, b: F::Bits, flags: &mut Flags) -> F::Bits {
     } else if y < x {
         b
     } else {
-        rare(|| soft::min::<F>(a, b, flags))
+        rare(move || soft::min::<F>(a, b, flags))
     }
 }
 
@@ -57,7 +57,7 @@ pub fn max<F: Host>(a: F::Bits, b: F::Bits, flags: &mut Flags) -> F::Bits {
     } else if y > x {
         b
     } else {
-        rare(|| soft::max::<F>(a, b, flags))
+        rare(move || soft::max::<F>(a, b, flags))
     }
 }
 
