@@ -10,6 +10,7 @@ pub mod arena;
 pub mod bus;
 pub mod devices;
 pub mod error;
+pub mod fdt;
 pub mod float;
 pub mod host;
 pub mod irq;
