@@ -17,5 +17,6 @@ pub mod irq;
 pub mod isa;
 pub mod map;
 pub mod mem;
+pub mod mmu;
 pub mod pending;
 pub mod time;
