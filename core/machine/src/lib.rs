@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod arena;
 pub mod bus;
+pub mod cpu;
 pub mod devices;
 pub mod error;
 pub mod fdt;
