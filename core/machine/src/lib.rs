@@ -21,3 +21,4 @@ pub mod mem;
 pub mod mmu;
 pub mod pending;
 pub mod time;
+pub mod virtio;
