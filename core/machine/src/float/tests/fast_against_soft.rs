@@ -1,8 +1,9 @@
 //! Both paths on the same operands: result and flags, with inexact clear and set.
 
 use super::super::{F32, F64, Flags, Rounding, fast, fast::Host, soft};
+use alloc::vec::Vec;
 
-const ROUNDS: u64 = 60_000;
+const ROUNDS: u64 = 20_000;
 
 /// A multiplicative congruential step and a mix: enough to spread operands.
 fn next(state: &mut u64) -> u64 {
@@ -38,9 +39,51 @@ fn agree<R: PartialEq + core::fmt::Debug>(
     }
 }
 
-fn arithmetic_agrees<F: Host>(spread: u64, rm: Rounding, seed: u64)
+/// Every operation on three operands, and on their bits as integers.
+fn operations_agree<F: Host>(a: F::Bits, b: F::Bits, c: F::Bits, rm: Rounding)
 where
-    F::Bits: PartialEq + core::fmt::Debug,
+    F::Bits: core::fmt::Debug,
+{
+    let list = [a.into(), b.into(), c.into()];
+    macro_rules! agree {
+        ($($op:ident($($arg:expr),*);)*) => { $(
+            agree(
+                stringify!($op),
+                &list,
+                |f| fast::$op::<F>($($arg,)* f),
+                |f| soft::$op::<F>($($arg,)* f),
+            );
+        )* };
+    }
+    agree! {
+        add(a, b, rm); sub(a, c, rm); mul(a, b, rm); div(a, b, rm); sqrt(a, rm); fma(a, b, c, rm);
+        min(a, b); max(a, b); eq(a, b); lt(a, b); le(a, b);
+    }
+    macro_rules! convert {
+        ($($to:ident $from:ident $integer:ty),*) => { $(
+            let bounds = (<$integer>::MIN.into(), <$integer>::MAX.into());
+            agree(
+                stringify!($to),
+                &list,
+                |f| i128::from(fast::$to::<F>(a, rm, f)),
+                |f| soft::to_integer::<F>(a, bounds, rm, f),
+            );
+            let n = list[0] as $integer;
+            let (sign, magnitude) = (i128::from(n) < 0, i128::from(n).unsigned_abs() as u64);
+            agree(
+                stringify!($from),
+                &list,
+                |f| fast::$from::<F>(n, rm, f),
+                |f| soft::from_integer::<F>(sign, magnitude, rm, f),
+            );
+        )* };
+    }
+    convert!(to_i32 from_i32 i32, to_u32 from_u32 u32, to_i64 from_i64 i64, to_u64 from_u64 u64);
+}
+
+fn random_operands_agree<F: Host>(spread: u64, rm: Rounding, seed: u64)
+where
+    F::Bits: core::fmt::Debug,
 {
     let mut state = seed;
     for round in 0..ROUNDS {
@@ -50,89 +93,91 @@ where
             let product = F::bits(F::value(a) * F::value(b)).into() ^ F::SIGN;
             c = F::from_raw(product.wrapping_add(next(&mut state) % 3) & (F::SIGN | (F::SIGN - 1)));
         }
-        let list = [a.into(), b.into(), c.into()];
-        agree(
-            "add",
-            &list,
-            |f| fast::add::<F>(a, b, rm, f),
-            |f| soft::add::<F>(a, b, rm, f),
-        );
-        agree(
-            "sub",
-            &list,
-            |f| fast::sub::<F>(a, c, rm, f),
-            |f| soft::sub::<F>(a, c, rm, f),
-        );
-        agree(
-            "mul",
-            &list,
-            |f| fast::mul::<F>(a, b, rm, f),
-            |f| soft::mul::<F>(a, b, rm, f),
-        );
-        agree(
-            "div",
-            &list,
-            |f| fast::div::<F>(a, b, rm, f),
-            |f| soft::div::<F>(a, b, rm, f),
-        );
-        agree(
-            "sqrt",
-            &list,
-            |f| fast::sqrt::<F>(a, rm, f),
-            |f| soft::sqrt::<F>(a, rm, f),
-        );
-        agree(
-            "fma",
-            &list,
-            |f| fast::fma::<F>(a, b, c, rm, f),
-            |f| soft::fma::<F>(a, b, c, rm, f),
-        );
-        agree(
-            "lt",
-            &list,
-            |f| fast::lt::<F>(a, b, f),
-            |f| soft::lt::<F>(a, b, f),
-        );
-        agree(
-            "max",
-            &list,
-            |f| fast::max::<F>(a, b, f),
-            |f| soft::max::<F>(a, b, f),
-        );
-        let bounds = (i128::from(i32::MIN), i128::from(i32::MAX));
-        agree(
-            "to_i32",
-            &list,
-            |f| i128::from(fast::to_i32::<F>(a, rm, f)),
-            |f| soft::to_integer::<F>(a, bounds, rm, f),
-        );
+        operations_agree::<F>(a, b, c, rm);
+    }
+}
+
+/// The ends of the range, and powers of two with their neighbours: those where conversions
+/// saturate or begin to round, and where the fast paths have their bounds.
+fn corners<F: Host>() -> Vec<F::Bits> {
+    let mut corners = Vec::from([0, 1, F::INFINITY, F::CANONICAL_NAN, F::INFINITY + 1]);
+    let precision = F::FRACTION_BITS as i32 + 1;
+    let exponents = [
+        -F::BIAS / 2,
+        -precision,
+        -1,
+        0,
+        precision - 1,
+        precision,
+        precision + 1,
+        31,
+        32,
+        63,
+        64,
+        F::BIAS / 2,
+        F::BIAS,
+        F::MIN_EXPONENT,
+        F::MIN_EXPONENT + 1,
+    ];
+    for exponent in exponents {
+        let power = ((exponent + F::BIAS) as u64) << F::FRACTION_BITS;
+        corners.extend([power - 1, power, power + 1]);
+    }
+    let negative = corners.clone().into_iter().map(|corner| corner | F::SIGN);
+    corners.extend(negative);
+    corners.into_iter().map(F::from_raw).collect()
+}
+
+fn corners_agree<F: Host>()
+where
+    F::Bits: core::fmt::Debug,
+{
+    let corners = corners::<F>();
+    for rm in [Rounding::Rne, Rounding::Rtz] {
+        for (i, &a) in corners.iter().enumerate() {
+            for &b in &corners {
+                for &c in corners.iter().skip(i % 7).step_by(7) {
+                    operations_agree::<F>(a, b, c, rm);
+                }
+            }
+        }
     }
 }
 
 #[test]
+fn binary32_agrees_at_corners() {
+    corners_agree::<F32>();
+}
+
+#[test]
+fn binary64_agrees_at_corners() {
+    corners_agree::<F64>();
+}
+
+#[test]
 fn binary32_agrees_near_one() {
-    arithmetic_agrees::<F32>(30, Rounding::Rne, 1);
+    random_operands_agree::<F32>(30, Rounding::Rne, 1);
 }
 
 #[test]
 fn binary32_agrees_over_the_whole_range() {
-    arithmetic_agrees::<F32>(127, Rounding::Rne, 2);
+    random_operands_agree::<F32>(127, Rounding::Rne, 2);
 }
 
 #[test]
 fn binary64_agrees_near_one() {
-    arithmetic_agrees::<F64>(60, Rounding::Rne, 3);
+    random_operands_agree::<F64>(60, Rounding::Rne, 3);
 }
 
 #[test]
 fn binary64_agrees_over_the_whole_range() {
-    arithmetic_agrees::<F64>(1023, Rounding::Rne, 4);
+    random_operands_agree::<F64>(1023, Rounding::Rne, 4);
 }
 
 #[test]
 fn directed_modes_agree() {
     for (seed, rm) in (5..).zip([Rounding::Rtz, Rounding::Rdn, Rounding::Rup, Rounding::Rmm]) {
-        arithmetic_agrees::<F32>(127, rm, seed);
-        arithmetic_agrees::<F64>(1023, rm, seed);
+        random_operands_agree::<F32>(127, rm, seed);
+        random_operands_agree::<F64>(1023, rm, seed);
     }
 }
