@@ -114,7 +114,7 @@ impl Hart {
                 self.counter_readable(number & 0x1f)
             }
             Register::Satp => !supervisor || self.csr.mstatus & status::TVM == 0,
-            // Sstc, 2.1.1.
+            // Sstc: both bits delegate it.
             Register::Stimecmp => {
                 !supervisor
                     || (self.csr.menvcfg & status::STCE != 0

@@ -3,6 +3,9 @@
 //! Registers `x` and `f` lie in the arena; everything else that a hart holds is [`Hart`], plain
 //! data that is hashed and saved as it stands. Operations that change what faster caches were
 //! filled under return [`Effects`], which whoever runs the hart carries out.
+//!
+//! Section numbers here and in `mmu` are those of the privileged architecture, version 20250508;
+//! extensions that are chapters of their own are cited by name.
 
 mod address;
 pub mod config;

@@ -2,10 +2,8 @@
 
 use super::config::{AdUpdate, IsaConfig};
 use super::status;
+use crate::map::RESET_VECTOR;
 use crate::mmu::{Access, Pmp, WalkCache};
-
-/// Where a hart starts: the reset ROM.
-pub const RESET_VECTOR: u64 = 0x1000;
 
 /// A privilege level.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -129,7 +127,7 @@ pub struct Hart {
 }
 
 impl Hart {
-    /// Hart `id` after reset: in machine mode at [`RESET_VECTOR`], without translation.
+    /// Hart `id` after reset: in machine mode at the reset ROM, without translation.
     pub fn new(id: usize, config: &IsaConfig) -> Self {
         // What the architecture leaves open is as on QEMU's `virt`: memory types enabled,
         // hardware updating of A and D unless software is to do it.
@@ -139,7 +137,7 @@ impl Hart {
         };
         Self {
             id,
-            pc: RESET_VECTOR,
+            pc: RESET_VECTOR.0,
             privilege: Privilege::Machine,
             csr: Csrs {
                 menvcfg: status::PBMTE | adue,

@@ -184,7 +184,7 @@ impl Hart {
     }
 
     fn leave(&mut self, to: Privilege, pc: u64) -> Effects {
-        // 3.1.6.3: a return to less than machine mode clears MPRV.
+        // 3.1.6.1: a return to less than machine mode clears MPRV.
         if to != Privilege::Machine {
             self.csr.mstatus &= !status::MPRV;
         }

@@ -149,7 +149,8 @@ impl WalkCache {
                 dropped = dropped.and(Dropped::range(entry.start(number), size_of_level(number)));
             }
         }
-        // 12.5: an order for any page of a NAPOT range covers the whole of it.
+        // Svnapot: any page of the range may have been cached from another page's entry, so an
+        // order for one covers them all.
         let Some(pages) = self.levels.first_mut().filter(|level| level.live != 0) else {
             return dropped;
         };

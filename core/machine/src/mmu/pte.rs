@@ -1,4 +1,4 @@
-//! The bits of a page table entry (privileged architecture, 12.4, 12.5, 12.6).
+//! The bits of a page table entry (privileged architecture, 12.4; Svnapot, Svpbmt).
 
 /// Valid.
 pub const V: u64 = 1 << 0;

@@ -62,7 +62,7 @@ impl Regime {
         ((va << unused) as i64 >> unused) as u64 == va
     }
 
-    /// Whether the leaf `pte` permits the access (12.3.2, step 6 of the walk), A and D aside.
+    /// Whether the leaf `pte` permits the access (12.3.1), A and D aside.
     #[inline(always)]
     pub fn permits(&self, pte: u64, access: Access) -> bool {
         let bits = match access {
@@ -94,7 +94,7 @@ pub(super) fn walk(
     for level in (0..regime.levels()).rev() {
         let index = va >> (12 + 9 * level) & 0x1ff;
         let at = table + index * 8;
-        // 3.7.1: implicit accesses to page tables are supervisor's.
+        // 3.7: implicit accesses to page tables are supervisor's.
         if !pmp.allows(at, 8, Access::Load, false) {
             return Err(Fault::Access);
         }
@@ -115,7 +115,7 @@ pub(super) fn walk(
                 ..leaf
             });
         }
-        // 12.4.1, 12.5, 12.6: in an entry that points to a table these bits are reserved.
+        // 12.3.1, Svnapot, Svpbmt: in an entry that points to a table these bits are reserved.
         if entry & (pte::D | pte::A | pte::U | pte::N | pte::PBMT) != 0 {
             return Err(Fault::Page);
         }
@@ -142,7 +142,7 @@ fn leaf(
     if pte::ppn(entry) & below != 0 {
         return Err(Fault::Page);
     }
-    // 12.5, table 33: only 64 KiB ranges of 4 KiB pages are defined.
+    // Svnapot: only 64 KiB ranges of 4 KiB pages are defined.
     if entry & pte::N != 0 && (level != 0 || pte::ppn(entry) & 0xf != 0b1000) {
         return Err(Fault::Page);
     }

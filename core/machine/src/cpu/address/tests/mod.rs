@@ -102,3 +102,37 @@ impl Bench {
 }
 
 const ACCESSES: [Access; 3] = [Access::Fetch, Access::Load, Access::Store];
+
+/// Not a test of correctness: prints what a translation costs. Run it with `--ignored`.
+#[test]
+#[ignore = "a measurement"]
+fn translation_cost() {
+    extern crate std;
+    let mut bench = Bench::new(SV39);
+    for page in 0..64 {
+        bench.map(page * 4096, 0, RAM_BASE + page * 4096, KERNEL);
+    }
+    for kinds in [1, 2] {
+        if kinds == 2 {
+            bench.map(1 << 30, 2, RAM_BASE, KERNEL);
+            bench.map(1 << 21, 1, RAM_BASE, KERNEL);
+            bench.load(1 << 30).unwrap();
+            bench.load(1 << 21).unwrap();
+        }
+        let start = std::time::Instant::now();
+        let (mut sum, count) = (0u64, 10_000_000u64);
+        for n in 0..count {
+            sum = sum.wrapping_add(bench.load(n % 64 * 4096 + 8).unwrap());
+        }
+        std::println!("{:?} a hit ({sum})", start.elapsed() / count as u32);
+        let start = std::time::Instant::now();
+        let count = 200_000;
+        for n in 0..count {
+            if n % 64 == 0 {
+                bench.fence();
+            }
+            sum = sum.wrapping_add(bench.load(n % 64 * 4096 + 8).unwrap());
+        }
+        std::println!("{:?} a walk ({sum})", start.elapsed() / count as u32);
+    }
+}
