@@ -1,3 +1,11 @@
-//! The machine in a terminal.
+//! The machine in a terminal: the commands of `virtarium` and the host's side of its devices.
 
+pub mod app;
+pub mod args;
+pub mod expect;
+pub mod host;
 pub mod image;
+pub mod qemu;
+pub mod run;
+pub mod settings;
+mod version;

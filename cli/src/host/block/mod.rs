@@ -1,0 +1,62 @@
+//! Disks: what stands behind a virtio block device.
+
+pub mod file;
+pub mod memory;
+
+use std::io;
+
+use virtarium_machine::host::{BlockError, BlockRequest, BlockResult, SECTOR_SIZE};
+
+/// A disk, in bytes. Ranges lie within its length.
+pub trait Disk: Send {
+    /// Its length in bytes, a multiple of [`SECTOR_SIZE`].
+    fn size(&self) -> u64;
+    /// Fills `bytes` from `offset`.
+    fn read(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
+    /// Writes `bytes` at `offset`.
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Makes every write so far survive a loss of power.
+    fn flush(&mut self) -> io::Result<()>;
+    /// These bytes are no longer needed; afterwards they may read as anything that was there or
+    /// zero.
+    fn discard(&mut self, offset: u64, len: u64) -> io::Result<()>;
+    /// Makes these bytes read as zero; with `unmap` their space may be given back.
+    fn write_zeroes(&mut self, offset: u64, len: u64, unmap: bool) -> io::Result<()>;
+}
+
+/// Does what a device asks for.
+pub fn submit(disk: &mut dyn Disk, request: &BlockRequest) -> BlockResult {
+    let result = match request {
+        BlockRequest::Read { sector, len } => {
+            let len = usize::try_from(*len).map_err(|_| BlockError::Io)?;
+            let mut bytes = vec![0; len];
+            disk.read(byte(*sector)?, &mut bytes).map(|()| bytes)
+        }
+        BlockRequest::Write { sector, data } => {
+            disk.write(byte(*sector)?, data).map(|()| Vec::new())
+        }
+        BlockRequest::Flush => disk.flush().map(|()| Vec::new()),
+        BlockRequest::Discard { sector, count } => {
+            let (offset, len) = (byte(*sector)?, byte(*count)?);
+            disk.discard(offset, len).map(|()| Vec::new())
+        }
+        BlockRequest::WriteZeroes {
+            sector,
+            count,
+            unmap,
+        } => {
+            let (offset, len) = (byte(*sector)?, byte(*count)?);
+            disk.write_zeroes(offset, len, *unmap).map(|()| Vec::new())
+        }
+    };
+    result.map_err(|error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BlockError::NoSpace,
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => BlockError::ReadOnly,
+        io::ErrorKind::Unsupported => BlockError::Unsupported,
+        _ => BlockError::Io,
+    })
+}
+
+fn byte(sector: u64) -> Result<u64, BlockError> {
+    sector.checked_mul(SECTOR_SIZE).ok_or(BlockError::Io)
+}

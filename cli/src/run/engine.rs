@@ -1,0 +1,358 @@
+//! The loop around the machine: slices of instructions, input and output between them, sleep
+//! while the guest sleeps.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use super::back::Back;
+use super::end::{End, Unmet};
+use super::guest::{Exit, Guest};
+use crate::expect::Progress;
+use crate::host::clock::Clock;
+use crate::host::input::{Event, HELP, Key, Leave, MONITOR};
+use crate::host::terminal;
+
+/// Instructions between two looks at the world: a few milliseconds.
+const SLICE: u64 = 1 << 19;
+/// With a script and a clock that jumps over idle time, the look is taken more often: what the
+/// guest prints last before it waits for input is answered before much of its time has passed.
+const SCRIPT_SLICE: u64 = 1 << 15;
+
+/// What the loop keeps to.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// The host's time for all.
+    pub timeout: Option<Duration>,
+    /// Instructions for all.
+    pub max_instructions: Option<u64>,
+    /// Instructions between two digests.
+    pub digest_every: Option<u64>,
+    /// Whether a reset of the guest's ends the run.
+    pub no_reboot: bool,
+}
+
+/// The world outside: what comes in, from threads of its own.
+pub struct World {
+    /// Input, keys, signals.
+    pub events: Receiver<Event>,
+    /// Lets the reader of standard input go on.
+    pub leave: Option<Leave>,
+}
+
+/// A machine at work.
+pub struct Engine<'a, G: Guest> {
+    /// The machine.
+    pub guest: &'a mut G,
+    /// What stands behind its devices.
+    pub back: &'a mut Back,
+    /// What comes in from outside, if anything can.
+    pub world: Option<World>,
+    /// The time that the machine is given.
+    pub clock: Clock,
+    /// What the run keeps to.
+    pub limits: Limits,
+    /// Takes what is said beside the guest's output: digests and warnings.
+    pub say: &'a mut dyn FnMut(&str),
+    start: Instant,
+    /// When the open expectation became it, and the step's number.
+    step: (usize, Instant),
+    /// Pieces of input whose sender waits until the guest has taken them.
+    owed: usize,
+    /// Whether standard input has ended.
+    input_ended: bool,
+}
+
+impl<'a, G: Guest> Engine<'a, G> {
+    /// A machine that starts now.
+    pub fn new(
+        guest: &'a mut G,
+        back: &'a mut Back,
+        world: Option<World>,
+        clock: Clock,
+        limits: Limits,
+        say: &'a mut dyn FnMut(&str),
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            guest,
+            back,
+            input_ended: world.is_none(),
+            world,
+            clock,
+            limits,
+            say,
+            start: now,
+            step: (0, now),
+            owed: 0,
+        }
+    }
+
+    /// Runs the machine to its end.
+    pub fn run(&mut self) -> End {
+        let end = self.run_to_end();
+        self.back.consoles.pass_on();
+        self.warn();
+        end
+    }
+
+    fn run_to_end(&mut self) -> End {
+        // A script of nothing but text to type has nothing to wait for.
+        let mut digested = self.guest.instructions();
+        loop {
+            if let Some(end) = self.listen() {
+                return end;
+            }
+            self.type_in();
+            if let Some(end) = self.over() {
+                return end;
+            }
+            let budget = self.budget(digested);
+            let now = self.clock.now();
+            let exit = self.guest.run(budget, now, self.back);
+            self.back.consoles.pass_on();
+            self.warn();
+            digested = self.digest(digested);
+            if let Some(end) = self.judge() {
+                return end;
+            }
+            match exit {
+                Exit::Budget | Exit::Stopped => {}
+                Exit::PowerOff(code) => return self.or_unmet(End::PowerOff(code)),
+                Exit::Reset if self.limits.no_reboot => return self.or_unmet(End::Rebooted),
+                Exit::Reset => {
+                    if let Err(error) = self.guest.reset() {
+                        return End::Failed(format!("the machine cannot be reset: {error:#}"));
+                    }
+                    self.resize();
+                }
+                Exit::Idle(until) => {
+                    if let Some(end) = self.sleep(until) {
+                        return end;
+                    }
+                }
+                // Disks answer at once, so nothing can be waited for.
+                Exit::Waiting => {
+                    return End::Failed("a disk's answer is missing (a bug of ours)".to_owned());
+                }
+            }
+        }
+    }
+
+    /// Instructions until something is to be looked at.
+    fn budget(&self, digested: u64) -> u64 {
+        let done = self.guest.instructions();
+        let slice = match (self.clock, self.back.consoles.script()) {
+            (Clock::Deterministic, Some(_)) => SCRIPT_SLICE,
+            _ => SLICE,
+        };
+        // Slices end at fixed counts, so that what is typed at their ends is typed at the same
+        // counts in every run, wherever digests are printed.
+        let mut until = (done / slice + 1) * slice;
+        if let Some(most) = self.limits.max_instructions {
+            until = until.min(most);
+        }
+        if let Some(every) = self.limits.digest_every {
+            until = until.min(digested.saturating_add(every));
+        }
+        until.saturating_sub(done).max(1)
+    }
+
+    /// Prints the digests whose time has come; returns the count of the last one.
+    fn digest(&mut self, mut digested: u64) -> u64 {
+        if let Some(every) = self.limits.digest_every {
+            let done = self.guest.instructions();
+            if done >= digested.saturating_add(every) {
+                let digest = self.guest.digest();
+                (self.say)(&format!("digest {done} {digest}"));
+                digested = done - done % every;
+            }
+        }
+        digested
+    }
+
+    /// Takes what has come in, without waiting.
+    fn listen(&mut self) -> Option<End> {
+        loop {
+            let event = match self.world.as_ref()?.events.try_recv() {
+                Ok(event) => event,
+                Err(TryRecvError::Empty) => return None,
+                Err(TryRecvError::Disconnected) => {
+                    self.world = None;
+                    self.input_ended = true;
+                    return None;
+                }
+            };
+            if let Some(end) = self.take(event) {
+                return Some(end);
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Option<End> {
+        let consoles = &mut self.back.consoles;
+        match event {
+            Event::Input(bytes) => {
+                consoles.type_in(&bytes);
+                self.owed += 1;
+            }
+            Event::InputEnd => self.input_ended = true,
+            Event::Key(Key::Quit) => return Some(self.or_unmet(End::Quit)),
+            Event::Key(Key::Help) => consoles.say(HELP),
+            Event::Key(Key::Monitor) => consoles.say(MONITOR),
+            Event::Key(Key::NextConsole) => {
+                let text = consoles.focus_next();
+                consoles.say(&format!("{text}\n"));
+            }
+            Event::Key(Key::Sync) => {
+                self.back.sync();
+                self.back.consoles.say("the disks are flushed\n");
+            }
+            Event::Resize => self.resize(),
+            Event::Signal(number) => return Some(End::Signal(number)),
+        }
+        None
+    }
+
+    fn resize(&mut self) {
+        if let Some((cols, rows)) = terminal::size() {
+            for console in self.back.consoles.sized() {
+                self.guest.console_resize(console, cols, rows);
+            }
+        }
+    }
+
+    /// Hands typed bytes to the guest, as many as it takes.
+    fn type_in(&mut self) {
+        let guest = &mut *self.guest;
+        let all = self
+            .back
+            .consoles
+            .hand_in(|console, bytes| guest.console_input(console, bytes));
+        if all {
+            let leave = self.world.as_ref().and_then(|world| world.leave.as_ref());
+            for _ in 0..std::mem::take(&mut self.owed) {
+                if let Some(leave) = leave {
+                    leave.taken();
+                }
+            }
+        }
+    }
+
+    /// Whether a limit is reached.
+    fn over(&mut self) -> Option<End> {
+        if let Some(most) = self.limits.max_instructions
+            && self.guest.instructions() >= most
+        {
+            return Some(End::OutOfInstructions(most));
+        }
+        if let Some(limit) = self.limits.timeout
+            && self.start.elapsed() >= limit
+        {
+            return Some(End::TimedOut(limit));
+        }
+        let (step, pattern, limit) = {
+            let script = self.back.consoles.script()?;
+            let (step, pattern) = script.open()?;
+            (step, pattern.to_owned(), script.timeout()?)
+        };
+        if self.step.0 != step {
+            self.step = (step, Instant::now());
+        }
+        (self.step.1.elapsed() >= limit).then_some(End::Unmet {
+            step,
+            pattern,
+            why: Unmet::TimedOut(limit),
+        })
+    }
+
+    /// What the output of a slice means.
+    fn judge(&mut self) -> Option<End> {
+        if let Some(error) = self.back.consoles.take_error() {
+            // Whoever read our output has had enough: the end of a pipe by its usual name.
+            return Some(match error.kind() {
+                std::io::ErrorKind::BrokenPipe => End::Signal(13),
+                _ => End::Failed(format!("the guest's output cannot be written: {error}")),
+            });
+        }
+        match self.back.consoles.progress()? {
+            Progress::Waiting | Progress::Sent => None,
+            Progress::Matched => Some(End::Matched),
+            Progress::Panicked => Some(self.unmet(Unmet::Panicked)),
+        }
+    }
+
+    /// Waits until the guest has something to do.
+    fn sleep(&mut self, until: Option<virtarium_machine::time::Nanos>) -> Option<End> {
+        let mut wait = match (self.clock, until) {
+            // The machine jumps over idle time by itself: it has nothing to jump to.
+            (Clock::Deterministic, Some(_)) => return None,
+            (_, until) => until.map(|until| self.clock.until(until)),
+        };
+        if wait == Some(Duration::ZERO) {
+            return None;
+        }
+        if until.is_none() && self.input_ended && self.back.consoles.hand_in(|_, _| 0) {
+            return Some(self.or_unmet(End::Asleep));
+        }
+        let left = self
+            .limits
+            .timeout
+            .map(|limit| limit.saturating_sub(self.start.elapsed()));
+        let step = self.back.consoles.script().and_then(|script| {
+            script.open()?;
+            Some(script.timeout()?.saturating_sub(self.step.1.elapsed()))
+        });
+        for other in [left, step].into_iter().flatten() {
+            wait = Some(wait.map_or(other, |wait| wait.min(other)));
+        }
+        let event = match (&self.world, wait) {
+            (Some(world), Some(wait)) => world.events.recv_timeout(wait),
+            (Some(world), None) => world.events.recv().map_err(Into::into),
+            (None, Some(wait)) => {
+                std::thread::sleep(wait);
+                return None;
+            }
+            (None, None) => return None,
+        };
+        match event {
+            Ok(event) => self.take(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                self.world = None;
+                self.input_ended = true;
+                None
+            }
+        }
+    }
+
+    fn warn(&mut self) {
+        for warning in std::mem::take(&mut self.back.warnings) {
+            (self.say)(&warning);
+        }
+    }
+
+    /// `end`, unless an expectation is open, which is then what counts.
+    fn or_unmet(&self, end: End) -> End {
+        let why = match &end {
+            End::PowerOff(code) => Unmet::PowerOff(*code),
+            End::Rebooted => Unmet::Rebooted,
+            End::Quit => Unmet::Quit,
+            End::Asleep => Unmet::Asleep,
+            _ => return end,
+        };
+        match self.back.consoles.progress() {
+            Some(Progress::Waiting) => self.unmet(why),
+            _ => end,
+        }
+    }
+
+    fn unmet(&self, why: Unmet) -> End {
+        let open = self.back.consoles.script().and_then(|script| script.open());
+        let (step, pattern) = open.unwrap_or_default();
+        End::Unmet {
+            step,
+            pattern: pattern.to_owned(),
+            why,
+        }
+    }
+}

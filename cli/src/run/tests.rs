@@ -1,0 +1,371 @@
+//! The loop, around a machine that does as told.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use virtarium_machine::host::{ConsoleId, Host};
+use virtarium_machine::time::Nanos;
+
+use super::back::Back;
+use super::console::{Consoles, Output};
+use super::end::{End, Unmet};
+use super::engine::{Engine, Limits, World};
+use super::guest::{Exit, Guest};
+use crate::expect::{Expect, Step};
+use crate::host::clock::Clock;
+use crate::host::input::{Event, Key};
+
+/// What the machine does in one slice.
+enum Act {
+    Print(&'static str),
+    Exit(Exit),
+    /// Idle for as many milliseconds from now.
+    Nap(u64),
+}
+
+#[derive(Default)]
+struct Puppet {
+    acts: VecDeque<Act>,
+    typed: Vec<u8>,
+    /// Bytes it takes at once.
+    takes: usize,
+    instructions: u64,
+    resets: usize,
+    slices: usize,
+    /// The counts at which something was typed.
+    typed_at: Vec<u64>,
+}
+
+impl Guest for Puppet {
+    fn run(&mut self, budget: u64, now: Nanos, host: &mut dyn Host) -> Exit {
+        self.slices += 1;
+        match self.acts.pop_front() {
+            Some(Act::Print(text)) => {
+                self.instructions += budget;
+                host.console(ConsoleId::Uart, text.as_bytes());
+                Exit::Budget
+            }
+            Some(Act::Exit(exit)) => exit,
+            Some(Act::Nap(ms)) => Exit::Idle(Some(Nanos(now.0 + ms * 1_000_000))),
+            None => {
+                self.instructions += budget;
+                Exit::Budget
+            }
+        }
+    }
+
+    fn console_input(&mut self, _: ConsoleId, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.takes);
+        self.typed.extend(&bytes[..taken]);
+        self.typed_at.push(self.instructions);
+        taken
+    }
+
+    fn console_resize(&mut self, _: ConsoleId, _: u16, _: u16) {}
+
+    fn reset(&mut self) -> anyhow::Result<()> {
+        self.resets += 1;
+        Ok(())
+    }
+
+    fn instructions(&self) -> u64 {
+        self.instructions
+    }
+
+    fn digest(&mut self) -> String {
+        "d".to_owned()
+    }
+}
+
+#[derive(Clone, Default)]
+struct Record(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Record {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Stage {
+    puppet: Puppet,
+    script: Vec<Step>,
+    limits: Limits,
+    deterministic: bool,
+    world: Option<World>,
+    screen: Record,
+    said: Vec<String>,
+}
+
+impl Stage {
+    fn new(acts: Vec<Act>) -> Self {
+        Self {
+            puppet: Puppet {
+                acts: acts.into(),
+                takes: 1000,
+                ..Puppet::default()
+            },
+            script: Vec::new(),
+            // So that a loop that does not end is a failure and not a hang.
+            limits: Limits {
+                max_instructions: Some(1 << 30),
+                timeout: Some(Duration::from_secs(20)),
+                ..Limits::default()
+            },
+            deterministic: false,
+            world: None,
+            screen: Record::default(),
+            said: Vec::new(),
+        }
+    }
+
+    fn script(mut self, steps: &[&str]) -> Self {
+        self.script = steps
+            .iter()
+            .map(|step| match step.strip_prefix('>') {
+                Some(text) => Step::send(text).unwrap(),
+                None => Step::expect(step, None).unwrap(),
+            })
+            .collect();
+        self
+    }
+
+    fn world(&mut self) -> Sender<Event> {
+        let (sender, events) = channel();
+        self.world = Some(World {
+            events,
+            leave: None,
+        });
+        sender
+    }
+
+    fn run(&mut self) -> End {
+        let script = std::mem::take(&mut self.script);
+        let script = (!script.is_empty()).then(|| Expect::new(script));
+        let outputs = vec![(ConsoleId::Uart, Output::Screen)];
+        let screen = Box::new(self.screen.clone());
+        let mut back = Back {
+            disks: Vec::new(),
+            consoles: Consoles::new(outputs, ConsoleId::Uart, screen, script),
+            warnings: Vec::new(),
+        };
+        let mut say = |text: &str| self.said.push(text.to_owned());
+        Engine::new(
+            &mut self.puppet,
+            &mut back,
+            self.world.take(),
+            Clock::new(self.deterministic),
+            self.limits.clone(),
+            &mut say,
+        )
+        .run()
+    }
+}
+
+use Act::{Nap, Print};
+
+fn exit(exit: Exit) -> Act {
+    Act::Exit(exit)
+}
+
+#[test]
+fn output_is_shown_and_the_guests_code_is_ours() {
+    let mut stage = Stage::new(vec![Print("hello\n"), exit(Exit::PowerOff(3))]);
+    let end = stage.run();
+    assert_eq!(end, End::PowerOff(3));
+    assert_eq!(end.code(), 3);
+    assert_eq!(*stage.screen.0.lock().unwrap(), b"hello\n");
+}
+
+#[test]
+fn script_is_answered_and_ends_the_run() {
+    let acts = vec![Print("login: "), Print("root\n# "), exit(Exit::PowerOff(0))];
+    let mut stage = Stage::new(acts).script(&["login:", ">root\\n", "# "]);
+    assert_eq!(stage.run(), End::Matched);
+    assert_eq!(stage.puppet.typed, b"root\n");
+}
+
+#[test]
+fn text_at_the_end_of_a_script_leaves_the_end_to_the_guest() {
+    let acts = vec![Print("# "), Print("bye"), exit(Exit::PowerOff(7))];
+    let mut stage = Stage::new(acts).script(&["# ", ">poweroff\\n"]);
+    assert_eq!(stage.run(), End::PowerOff(7));
+    assert_eq!(stage.puppet.typed, b"poweroff\n");
+}
+
+#[test]
+fn what_ends_the_guest_before_its_expectation_is_126() {
+    for (act, why) in [
+        (exit(Exit::PowerOff(0)), Unmet::PowerOff(0)),
+        (exit(Exit::Reset), Unmet::Rebooted),
+        (Print("Kernel panic - not syncing: x"), Unmet::Panicked),
+        (exit(Exit::Idle(None)), Unmet::Asleep),
+    ] {
+        let mut stage = Stage::new(vec![Print("x"), act]).script(&["never"]);
+        stage.limits.no_reboot = true;
+        let end = stage.run();
+        let pattern = "never".to_owned();
+        assert_eq!(
+            end,
+            End::Unmet {
+                step: 1,
+                pattern,
+                why
+            }
+        );
+        assert_eq!(end.code(), 126);
+    }
+}
+
+#[test]
+fn match_in_the_last_output_counts_although_the_guest_ended() {
+    struct Last;
+    impl Guest for Last {
+        fn run(&mut self, _: u64, _: Nanos, host: &mut dyn Host) -> Exit {
+            host.console(ConsoleId::Uart, b"done");
+            Exit::PowerOff(0)
+        }
+        fn console_input(&mut self, _: ConsoleId, bytes: &[u8]) -> usize {
+            bytes.len()
+        }
+        fn console_resize(&mut self, _: ConsoleId, _: u16, _: u16) {}
+        fn reset(&mut self) -> anyhow::Result<()> {
+            Ok(())
+        }
+        fn instructions(&self) -> u64 {
+            0
+        }
+        fn digest(&mut self) -> String {
+            String::new()
+        }
+    }
+    let script = Expect::new(vec![Step::expect("done", None).unwrap()]);
+    let outputs = vec![(ConsoleId::Uart, Output::Screen)];
+    let screen = Box::new(Record::default());
+    let mut back = Back {
+        disks: Vec::new(),
+        consoles: Consoles::new(outputs, ConsoleId::Uart, screen, Some(script)),
+        warnings: Vec::new(),
+    };
+    let mut say = |_: &str| {};
+    let clock = Clock::new(true);
+    let limits = Limits::default();
+    let end = Engine::new(&mut Last, &mut back, None, clock, limits, &mut say).run();
+    assert_eq!(end, End::Matched);
+}
+
+#[test]
+fn reset_is_a_power_cycle_unless_it_is_to_end() {
+    let acts = || vec![exit(Exit::Reset), exit(Exit::PowerOff(0))];
+    let mut stage = Stage::new(acts());
+    assert_eq!(stage.run(), End::PowerOff(0));
+    assert_eq!(stage.puppet.resets, 1);
+    let mut stage = Stage::new(acts());
+    stage.limits.no_reboot = true;
+    assert_eq!(stage.run(), End::Rebooted);
+    assert_eq!(stage.puppet.resets, 0);
+}
+
+#[test]
+fn limits_end_the_run_exactly() {
+    let mut stage = Stage::new(vec![]);
+    stage.limits.max_instructions = Some(1_000_001);
+    assert_eq!(stage.run(), End::OutOfInstructions(1_000_001));
+    assert_eq!(stage.puppet.instructions, 1_000_001);
+    let mut stage = Stage::new(vec![exit(Exit::Idle(None))]);
+    let _events = stage.world();
+    stage.limits.timeout = Some(Duration::from_millis(30));
+    assert_eq!(stage.run().code(), 124);
+}
+
+#[test]
+fn step_has_its_own_time() {
+    let mut stage = Stage::new(vec![Nap(10_000)]);
+    stage.script = vec![Step::expect("x", Some(Duration::from_millis(30))).unwrap()];
+    let start = Instant::now();
+    let end = stage.run();
+    assert_eq!(end.code(), 126, "{end:?}");
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn idle_guest_sleeps_and_is_woken_by_its_timer() {
+    let mut stage = Stage::new(vec![Nap(50), exit(Exit::PowerOff(0))]);
+    let start = Instant::now();
+    assert_eq!(stage.run(), End::PowerOff(0));
+    assert!(start.elapsed() >= Duration::from_millis(50));
+    assert_eq!(stage.puppet.slices, 2, "it slept, it did not poll");
+}
+
+#[test]
+fn idle_guest_is_woken_by_input() {
+    let mut stage = Stage::new(vec![exit(Exit::Idle(None)), exit(Exit::PowerOff(0))]);
+    let events = stage.world();
+    let typist = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        events.send(Event::Input(b"x".to_vec())).unwrap();
+        events
+    });
+    assert_eq!(stage.run(), End::PowerOff(0));
+    assert_eq!(stage.puppet.typed, b"x");
+    drop(typist.join());
+}
+
+#[test]
+fn guest_that_nothing_can_wake_ends_the_run() {
+    let mut stage = Stage::new(vec![exit(Exit::Idle(None))]);
+    assert_eq!(stage.run(), End::Asleep);
+}
+
+#[test]
+fn input_that_the_guest_does_not_take_waits() {
+    let mut stage = Stage::new(vec![
+        Print("a"),
+        Print("b"),
+        Print("c"),
+        exit(Exit::PowerOff(0)),
+    ]);
+    stage.puppet.takes = 2;
+    let events = stage.world();
+    events.send(Event::Input(b"12345".to_vec())).unwrap();
+    stage.run();
+    assert_eq!(stage.puppet.typed, b"12345");
+}
+
+#[test]
+fn keys_and_signals_end_the_run() {
+    for (event, end) in [
+        (Event::Key(Key::Quit), End::Quit),
+        (Event::Signal(15), End::Signal(15)),
+    ] {
+        let mut stage = Stage::new(vec![]);
+        let events = stage.world();
+        events.send(event).unwrap();
+        assert_eq!(stage.run(), end);
+    }
+}
+
+#[test]
+fn text_is_typed_at_the_same_counts_whatever_digests_are_printed() {
+    let run = |every| {
+        let acts = vec![Print("a"), Print(""), Print(""), Print("b")];
+        let mut stage = Stage::new(acts).script(&["a", ">1", "b"]);
+        stage.deterministic = true;
+        stage.limits.digest_every = every;
+        stage.run();
+        (stage.puppet.typed_at, stage.said)
+    };
+    let (plain, said) = run(None);
+    assert_eq!(said, [""; 0]);
+    let (with_digests, said) = run(Some(1 << 15));
+    assert_eq!(plain, with_digests);
+    assert_eq!(said.len(), 4);
+    assert_eq!(said[0], "digest 32768 d");
+}
