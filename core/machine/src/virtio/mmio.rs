@@ -10,6 +10,7 @@ use super::queue::{Area, Queue, QueueError};
 use super::regs::{CONFIG, Features, MAGIC, Register, VENDOR, VERSION, interrupt, status};
 use crate::bus::{Ctx, Device};
 use crate::host::BlockResult;
+use crate::map::VIRTIO_IRQ;
 use crate::mem::Width;
 
 /// A virtio-mmio slot: the registers, with or without a device behind them.
@@ -68,7 +69,7 @@ impl Slot {
 
     /// The interrupt source of the slot: 1 for slot 0.
     pub fn irq(&self) -> u32 {
-        self.index as u32 + 1
+        VIRTIO_IRQ + self.index as u32
     }
 
     /// The device, if there is one.
