@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod arena;
+pub mod boot;
 pub mod bus;
 pub mod cpu;
 pub mod devices;
