@@ -26,6 +26,8 @@ pub struct Session {
     /// When the last line before the kernel's first came: the firmware's end. None where
     /// there is no firmware that talks.
     pub kernel: Option<Duration>,
+    /// The kernel's name and version, from its first line.
+    pub version: Option<String>,
     /// When the first process spoke.
     pub init: Option<Duration>,
     /// The programs that have ended.
@@ -76,6 +78,10 @@ impl Session {
             self.init = Some(at);
         } else if line.starts_with('[') {
             self.kernel_speaks = true;
+            if let Some((_, version)) = line.split_once("Linux version ") {
+                let number = version.split_whitespace().next().unwrap_or_default();
+                self.version = Some(format!("Linux {number}"));
+            }
         } else if !self.kernel_speaks && !line.trim().is_empty() {
             self.kernel = Some(at);
         }
@@ -138,6 +144,7 @@ mod tests {
         ]);
         assert_eq!(session.kernel, Some(Duration::from_millis(200)));
         assert_eq!(session.boot(), Some(Duration::from_secs(2)));
+        assert_eq!(session.version.as_deref(), Some("Linux 6.12"));
         assert!(session.done);
         assert_eq!(
             session.outcomes,

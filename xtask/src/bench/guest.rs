@@ -3,16 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use virtarium::image::cpio::Archive;
+use virtarium::image::{self, QUICK};
 
 use super::compile::RISCV64;
 use super::programs::Program;
 use super::subject::Boot;
 
-/// Kernel parameters of the guest that `virtarium` starts without arguments.
-const APPEND: &str = "console=ttyS0 cryptomgr.notests initcall_blacklist=jent_mod_init panic=-1";
-
-/// Compiles the programs for the guest and packs them.
+/// Compiles the programs for the guest and packs them. Without a `kernel` it is Debian's, with
+/// the parameters of the guest that `virtarium` starts without arguments.
 ///
 /// # Errors
 /// If the compiler or the kernel is missing, or a file cannot be written.
@@ -24,64 +24,62 @@ pub fn build(
 ) -> Result<Boot> {
     let binaries = folder.join("riscv64");
     RISCV64.all(programs, &binaries)?;
-    let mut files = vec![("init".to_owned(), RISCV64.one("init", &binaries)?)];
+    let mut archive = Archive::new();
+    archive.file("init", 0o755, &read(&RISCV64.one("init", &binaries)?)?)?;
     for program in programs {
         let name = program.name;
-        files.push((format!("bench/{name}"), binaries.join(name)));
+        archive.file(
+            &format!("bench/{name}"),
+            0o755,
+            &read(&binaries.join(name))?,
+        )?;
     }
     let initrd = folder.join("initrd");
-    fs::write(&initrd, archive(&files)?).with_context(|| format!("{}", initrd.display()))?;
-    let mut append = format!("{APPEND} --");
-    for program in programs {
-        append.push(' ');
-        append.push_str(program.name);
-        if divisor > 1 {
-            append.push_str(&format!("/{divisor}"));
-        }
-    }
+    fs::write(&initrd, archive.finish()).with_context(|| format!("{}", initrd.display()))?;
+    let (kernel, append) = kernel_and_parameters(kernel)?;
     Ok(Boot {
-        kernel: find_kernel(kernel)?,
+        kernel,
         initrd,
-        append,
+        append: append + &arguments(programs, divisor),
     })
 }
 
-fn find_kernel(kernel: Option<&Path>) -> Result<PathBuf> {
-    match kernel {
-        Some(kernel) if kernel.is_file() => Ok(kernel.to_owned()),
-        Some(kernel) => bail!("there is no kernel {}", kernel.display()),
-        None => bail!("name a RISC-V kernel Image: --kernel FILE"),
-    }
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("{}", path.display()))
 }
 
-/// A cpio archive in the `newc` form (Linux, `early-userspace/buffer-format.rst`).
-fn archive(files: &[(String, PathBuf)]) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
-    entry(&mut out, "bench", 0o040_755, &[]);
-    for (name, path) in files {
-        let content = fs::read(path).with_context(|| format!("{}", path.display()))?;
-        entry(&mut out, name, 0o100_755, &content);
-    }
-    entry(&mut out, "TRAILER!!!", 0, &[]);
-    Ok(out)
+fn kernel_and_parameters(kernel: Option<&Path>) -> Result<(PathBuf, String)> {
+    let Some(kernel) = kernel else {
+        let guest = image::guest(&image::Options::default(), "busybox")?;
+        return Ok((guest.kernel, guest.append));
+    };
+    ensure!(kernel.is_file(), "there is no kernel {}", kernel.display());
+    Ok((kernel.to_owned(), format!("console=ttyS0 {QUICK}")))
 }
 
-fn entry(out: &mut Vec<u8>, name: &str, mode: usize, content: &[u8]) {
-    // Inode (only of links, so any), mode, owner, group, links, time, size, device numbers,
-    // length of the name with its final zero, no checksum.
-    let (size, length) = (content.len(), name.len() + 1);
-    let fields = [1, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, length, 0];
-    out.extend(b"070701");
-    for field in fields {
-        out.extend(format!("{field:08x}").bytes());
+/// What `init` is to run. A kernel that panics ends the machine, rather than our patience.
+fn arguments(programs: &[&Program], divisor: u64) -> String {
+    let mut line = String::from(" panic=-1 --");
+    for program in programs {
+        line.push(' ');
+        line.push_str(program.name);
+        if divisor > 1 {
+            line.push('/');
+            line.push_str(&divisor.to_string());
+        }
     }
-    out.extend(name.bytes());
-    out.push(0);
-    pad(out);
-    out.extend(content);
-    pad(out);
+    line
 }
 
-fn pad(out: &mut Vec<u8>) {
-    out.resize(out.len().next_multiple_of(4), 0);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::programs::select;
+
+    #[test]
+    fn init_is_told_the_programs_and_their_share() {
+        let some = select(&["fib".into(), "u64".into()]).unwrap();
+        assert_eq!(arguments(&some, 1), " panic=-1 -- fib u64");
+        assert_eq!(arguments(&some, 9), " panic=-1 -- fib/9 u64/9");
+    }
 }

@@ -49,7 +49,7 @@ pub struct Options {
     /// Count the instructions of each program first (QEMU with -icount)
     #[arg(long)]
     count: bool,
-    /// A RISC-V kernel Image
+    /// A RISC-V kernel Image in place of Debian's, which is fetched if need be
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
     /// Folder of the report: bench.md, bench.csv, bench.svg [default: target/bench]
@@ -116,7 +116,8 @@ pub fn run(options: &Options) -> Result<()> {
             }
         }
     }
-    write(options, &work, &results, &host(&pin, &boot))
+    let host = host(&pin, &boot, results.kernel.as_deref());
+    write(options, &work, &results, &host)
 }
 
 /// The machines that the options ask for.
@@ -137,6 +138,7 @@ fn ready(options: &Options) -> Result<Vec<Ready>> {
     };
     let find = |machine: &'static Machine| {
         let program = (machine.program)()?;
+        machine.check(&program)?;
         Ok(Ready { machine, program })
     };
     MACHINES.iter().filter(wanted).map(find).collect()
@@ -150,7 +152,9 @@ fn count(
     programs: &[&'static Program],
 ) -> Result<BTreeMap<&'static str, f64>> {
     eprintln!("counting instructions");
-    let session = run::machine(pin, &COUNTER, &(COUNTER.program)()?, boot, patience)?;
+    let program = (COUNTER.program)()?;
+    COUNTER.check(&program)?;
+    let session = run::machine(pin, &COUNTER, &program, boot, patience)?;
     let mut counted = BTreeMap::new();
     for outcome in &session.outcomes {
         let program = programs.iter().find(|program| program.name == outcome.name);
@@ -164,7 +168,7 @@ fn count(
 }
 
 /// What the measurements depend on, one line each.
-fn host(pin: &Pin, boot: &Boot) -> String {
+fn host(pin: &Pin, boot: &Boot, kernel: Option<&str>) -> String {
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors
         .lines()
@@ -178,7 +182,6 @@ fn host(pin: &Pin, boot: &Boot) -> String {
         .output()
         .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         .unwrap_or_default();
-    let kernel = boot.kernel.file_name().unwrap_or_default();
     let pinned = pin.processor().map_or_else(
         || "not pinned".to_owned(),
         |number| format!("pinned to processor {number}"),
@@ -187,7 +190,7 @@ fn host(pin: &Pin, boot: &Boot) -> String {
         format!("- host: {model}, {pinned}"),
         format!("- commit: {commit}"),
         format!("- guest compiler: {}", compile::RISCV64.version()),
-        format!("- kernel: {}", kernel.to_string_lossy()),
+        format!("- kernel: {}", kernel.unwrap_or("unknown")),
         format!("- kernel parameters: `{}`", boot.append),
     ];
     lines.join("\n")

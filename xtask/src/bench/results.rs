@@ -52,6 +52,8 @@ pub struct Results {
     pub columns: Vec<Column>,
     /// Millions of instructions by program, where they were counted in this run.
     pub counted: BTreeMap<&'static str, f64>,
+    /// What the guest's kernel calls itself.
+    pub kernel: Option<String>,
     /// The programs do a share of their work, so that the table's counts do not hold.
     pub divided: bool,
     /// Checksums of the first run, by program.
@@ -67,6 +69,7 @@ impl Results {
             programs,
             columns,
             counted: BTreeMap::new(),
+            kernel: None,
             divided: false,
             checksums: BTreeMap::new(),
             failures: Vec::new(),
@@ -102,6 +105,7 @@ impl Results {
         for outcome in &session.outcomes {
             self.outcome(column, outcome);
         }
+        self.kernel = session.version.clone().or_else(|| self.kernel.take());
         if let Some(column) = self.columns.get_mut(column) {
             let seconds = |duration: std::time::Duration| duration.as_secs_f64();
             session

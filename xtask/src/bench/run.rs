@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -90,7 +90,7 @@ pub fn native(pin: &Pin, folder: &Path, name: &str, divisor: u64) -> Result<Outc
 /// Boots a machine and reads its console until the programs have run.
 ///
 /// # Errors
-/// If the machine's program is missing, ends early, or is silent for `patience`; with the end
+/// If the machine's program cannot be run, ends early, or is silent for `patience`; with the end
 /// of what the console said.
 pub fn machine(
     pin: &Pin,
@@ -106,14 +106,9 @@ pub fn machine(
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     let start = Instant::now();
-    let mut child = match command.spawn() {
-        Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-            "{} is missing; the remedy: {}",
-            program.display(),
-            machine.remedy
-        ),
-        other => other.with_context(|| format!("{} cannot be run", program.display()))?,
-    };
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("{} cannot be run", program.display()))?;
     let result = follow(&mut child, start, patience);
     // Whatever happened, nothing stays behind. Both fail only if it has ended already.
     let _ = child.kill();

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::compile::first_line;
 use crate::workspace;
@@ -71,6 +72,21 @@ pub const COUNTER: Machine = Machine {
 };
 
 impl Machine {
+    /// Whether the program can be run at all.
+    ///
+    /// # Errors
+    /// If it cannot, with what helps.
+    pub fn check(&self, program: &Path) -> Result<()> {
+        Command::new(program)
+            .arg("--version")
+            .output()
+            .map(drop)
+            .with_context(|| {
+                let name = program.display();
+                format!("{name} cannot be run; the remedy: {}", self.remedy)
+            })
+    }
+
     /// What the program says about its version.
     pub fn version(&self, program: &Path) -> String {
         first_line(&program.to_string_lossy(), "--version")
