@@ -136,7 +136,10 @@ mod tests {
             "{text}"
         );
         let text = refusal(&["run", "--memory", "much"]);
-        assert!(text.contains("--memory") && text.contains("unit of memory"), "{text}");
+        assert!(
+            text.contains("--memory") && text.contains("unit of memory"),
+            "{text}"
+        );
         let text = refusal(&["run", "--clock", "x"]);
         assert!(text.contains("deterministic"), "{text}");
         for text in [text, refusal(&["nonsense"])] {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{GUESTS, Options, Progress, guest};
+use super::cache::write_atomically;
+use super::{GUESTS, Options, Progress, guest, new_lock};
 
 /// Fetch and build guest images.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,9 @@ pub struct Source {
     /// A lock file in place of the built-in one
     #[arg(long, value_name = "FILE", global = true)]
     lock: Option<PathBuf>,
+    /// Keys that sign the mirror's index, in place of Debian's
+    #[arg(long, value_name = "FILE", global = true)]
+    keyring: Option<PathBuf>,
 }
 
 impl Source {
@@ -40,6 +44,7 @@ impl Source {
             cache: self.cache,
             lock: self.lock,
             locked: self.locked,
+            keyring: self.keyring,
             progress: Progress::auto(),
         }
     }
@@ -52,6 +57,12 @@ enum Verb {
         /// Guests [default: busybox]
         #[arg(value_name = "NAME", value_parser = GUESTS)]
         names: Vec<String>,
+    },
+    /// Pin the newest packages of the mirror, from its signed index
+    Lock {
+        /// The lock file to write [default: the standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
 }
 
@@ -81,6 +92,16 @@ impl ImageCommand {
                     println!("append={}", guest.append);
                 }
                 Ok(())
+            }
+            Verb::Lock { output } => {
+                let text = new_lock(&options)?.to_text()?;
+                match output {
+                    Some(path) => write_atomically(&path, text.as_bytes()),
+                    None => {
+                        print!("{text}");
+                        Ok(())
+                    }
+                }
             }
         }
     }

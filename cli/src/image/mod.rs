@@ -12,21 +12,25 @@ use anyhow::{Result, bail};
 
 pub mod busybox;
 pub mod cache;
+pub mod closure;
 pub mod command;
 pub mod control;
 pub mod cpio;
 pub mod deb;
 pub mod digest;
 pub mod http;
+pub mod index;
 pub mod kernel;
 pub mod lock;
 pub mod mirror;
+pub mod openpgp;
 pub mod progress;
 pub mod recipe;
 pub mod store;
 pub mod strip;
 #[cfg(test)]
 mod testing;
+pub mod version;
 
 pub use progress::Progress;
 use store::{Recipe, Store};
@@ -46,6 +50,8 @@ pub struct Options {
     pub lock: Option<PathBuf>,
     /// Refuse packages that the lock does not name.
     pub locked: bool,
+    /// OpenPGP keys that may sign the archive's index, in place of Debian's.
+    pub keyring: Option<PathBuf>,
     /// Where progress goes.
     pub progress: Progress,
 }
@@ -57,6 +63,7 @@ impl Default for Options {
             cache: None,
             lock: None,
             locked: false,
+            keyring: None,
             progress: Progress::auto(),
         }
     }
@@ -90,6 +97,14 @@ const BUSYBOX: Recipe = Recipe {
     ],
     build: busybox::build,
 };
+
+/// Makes a lock of the newest packages of the mirror, from its signed index.
+///
+/// # Errors
+/// If the index cannot be had or trusted, or a package is not in it.
+pub fn new_lock(options: &Options) -> Result<lock::Lock> {
+    Store::open(options)?.newest()
+}
 
 /// The files of the guest `name` (one of [`GUESTS`]), fetched and built if need be.
 ///

@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Options;
 use super::cache::{Cache, unwritable, write_atomically};
+use super::closure::Archive;
 use super::digest::Sha256;
 use super::http::{Client, Failure};
+use super::index::Index;
 use super::lock::{Lock, Package};
 use super::mirror::Mirror;
+use super::openpgp::Keyring;
 use super::progress::{Progress, Task, megabytes};
-use super::recipe;
+use super::recipe::{self, Images};
 
 /// Raised when the same recipe and packages would give another image.
 const BUILDER: u32 = 1;
@@ -211,16 +214,87 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// The packages of one of the lock's images, fetched and verified.
+    /// The packages of one of the lock's images, fetched and verified. If a pinned one has
+    /// left the archive, the newest ones take the place of the lock, with a warning.
     ///
     /// # Errors
     /// What the mirror or the disk says, in one line.
     pub fn fetch(&mut self, image: &str) -> Result<Vec<(Package, PathBuf)>> {
-        let packages: Vec<Package> = self.lock.packages_of(image)?.into_iter().cloned().collect();
-        match self.fetch_all(image, &packages) {
-            Ok(paths) => Ok(packages.into_iter().zip(paths).collect()),
-            Err(failure) => Err(failure.into_error()),
+        let mut renewed = false;
+        loop {
+            let packages: Vec<Package> =
+                self.lock.packages_of(image)?.into_iter().cloned().collect();
+            match self.fetch_all(image, &packages) {
+                Ok(paths) => return Ok(packages.into_iter().zip(paths).collect()),
+                Err(Failure::Gone(url)) if !renewed => {
+                    self.renew(&url)?;
+                    renewed = true;
+                }
+                Err(failure) => return Err(failure.into_error()),
+            }
         }
+    }
+
+    /// Puts a lock of the newest packages in the place of the one in force.
+    fn renew(&mut self, gone: &str) -> Result<()> {
+        if self.options.locked {
+            bail!(
+                "{gone} is no longer there, and --locked allows no other version; \
+                 run without it, or write a new lock with `virtarium image lock`"
+            );
+        }
+        let progress = self.options.progress.clone();
+        progress.warn(&format!(
+            "{gone} is no longer there; taking the newest versions from the signed index"
+        ));
+        let mut lock = self.newest()?;
+        for package in &lock.packages {
+            let old = self
+                .lock
+                .packages
+                .iter()
+                .find(|old| old.name == package.name);
+            if old.is_none_or(|old| old.version != package.version) {
+                progress.warn(&format!(
+                    "{} {} in place of {}",
+                    package.name,
+                    package.version,
+                    old.map_or("nothing", |old| &old.version)
+                ));
+            }
+        }
+        lock.replaces = Some(Sha256::of(recipe::LOCK.1.as_bytes()));
+        // A lock that the caller named stays as it is, and has no local one.
+        if self.options.lock.is_none() {
+            let path = self.cache.dir("")?.join("debian.lock");
+            write_atomically(&path, lock.to_text()?.as_bytes())?;
+            progress.note(&format!("the lock in force is now {}", path.display()));
+        }
+        self.lock = lock;
+        Ok(())
+    }
+
+    /// A lock of the newest packages of the mirror.
+    ///
+    /// # Errors
+    /// If the index cannot be had or trusted, or a package is not in it.
+    pub fn newest(&mut self) -> Result<Lock> {
+        let keys = match &self.options.keyring {
+            Some(path) => fs::read(path)
+                .with_context(|| format!("cannot read the key ring {}", path.display()))?,
+            None => recipe::KEYS.1.as_bytes().to_vec(),
+        };
+        let keyring = Keyring::parse(&keys)?;
+        let images = Images::own()?;
+        let (client, mirror) = self.client()?;
+        let index = Index::fetch(
+            client,
+            mirror,
+            &keyring,
+            &images.suite,
+            &images.architecture,
+        )?;
+        Archive::new(&index).lock(&images)
     }
 
     fn fetch_all(&mut self, label: &str, packages: &[Package]) -> Result<Vec<PathBuf>, Failure> {

@@ -101,3 +101,82 @@ fn member(out: &mut Vec<u8>, name: &str, content: &[u8]) {
         out.push(b'\n');
     }
 }
+
+/// An OpenPGP key that signs what tests take for an archive's index.
+pub struct Signer(ring::signature::Ed25519KeyPair);
+
+impl Signer {
+    /// The key that follows from `seed`.
+    pub fn new(seed: u8) -> Self {
+        Self(ring::signature::Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
+    }
+
+    /// The key ring that holds this key alone, binary.
+    pub fn public_key(&self) -> Vec<u8> {
+        use ring::signature::KeyPair;
+        let mut body = vec![4, 0, 0, 0, 0, 22, 9];
+        body.extend([0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x0f, 0x01]);
+        body.extend([1, 7, 0x40]); // 263 bits: 0x40 and 32 bytes
+        body.extend(self.0.public_key().as_ref());
+        packet(6, &body)
+    }
+
+    /// The signature packet over a text.
+    pub fn signature(&self, text: &str) -> Vec<u8> {
+        // Version, of a text, EdDSA, SHA-512; a time as the one hashed subpacket.
+        let head = [4, 1, 22, 10, 0, 6, 5, 2, 1, 2, 3, 4];
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        let mut message = lines.join("\r\n").into_bytes();
+        message.extend(head);
+        message.extend([4, 0xff, 0, 0, 0, head.len() as u8]);
+        let hash = ring::digest::digest(&ring::digest::SHA512, &message);
+        let signature = self.0.sign(hash.as_ref());
+        let mut body = head.to_vec();
+        body.extend([0, 0]); // nothing that is not hashed
+        body.extend(&hash.as_ref()[..2]);
+        for half in signature.as_ref().chunks(32) {
+            body.extend([1, 0]); // 256 bits, zeros in front or not
+            body.extend(half);
+        }
+        packet(2, &body)
+    }
+
+    /// A clear-signed file.
+    pub fn clear_sign(&self, text: &str) -> String {
+        self.armor(text, &self.signature(text))
+    }
+
+    /// A clear-signed file with a signature of the caller's.
+    pub fn armor(&self, text: &str, signature: &[u8]) -> String {
+        const DIGITS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut base64 = String::new();
+        for three in signature.chunks(3) {
+            let mut bits = [0; 4];
+            bits[1..=three.len()].copy_from_slice(three);
+            let bits = u32::from_be_bytes(bits);
+            for digit in 0..=three.len() {
+                let value = bits >> (18 - 6 * digit) & 63;
+                base64.push(char::from(DIGITS[value as usize]));
+            }
+        }
+        let escaped: String = text
+            .lines()
+            .map(|line| match line.starts_with('-') {
+                true => format!("- {line}\n"),
+                false => format!("{line}\n"),
+            })
+            .collect();
+        format!(
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{escaped}\
+             -----BEGIN PGP SIGNATURE-----\n\n{base64}\n-----END PGP SIGNATURE-----\n"
+        )
+    }
+}
+
+fn packet(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![0xc0 | tag, body.len() as u8];
+    assert!(body.len() < 192, "one byte of length");
+    out.extend_from_slice(body);
+    out
+}
