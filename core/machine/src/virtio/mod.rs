@@ -27,5 +27,7 @@ pub use device::DeviceKind;
 pub use mmio::Slot;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 #[allow(dead_code, reason = "a tool box")]
 mod testing;
