@@ -1,1 +1,4 @@
 //! What the test targets of this package share.
+
+pub mod fuzz;
+pub mod random;

@@ -1,0 +1,7 @@
+//! Bodies of the fuzz targets: each takes bytes and must neither panic nor run away.
+
+mod loaders;
+mod mmio;
+
+pub use loaders::{fuzz_kernel, kernel_samples};
+pub use mmio::fuzz_mmio;
