@@ -24,7 +24,7 @@ pub enum ConsoleId {
 pub const SECTOR_SIZE: u64 = 512;
 
 /// What a disk is asked to do. Ranges have been checked against the capacity.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub enum BlockRequest {
     /// Read `len` bytes, a multiple of [`SECTOR_SIZE`].
     Read {

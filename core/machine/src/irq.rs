@@ -4,7 +4,7 @@
 pub const SOURCES: usize = 96;
 
 /// The wires: one level a source.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Hash)]
 pub struct Lines {
     levels: [u32; SOURCES / 32],
     changed: bool,

@@ -4,6 +4,7 @@
 //! submission, whatever the host took; with the host's clock, as soon as the host has it.
 
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 
 use crate::host::{BlockRequest, BlockResult, Host, Submitted, Token};
 use crate::time::Ticks;
@@ -55,6 +56,19 @@ pub struct Completion {
     pub tag: u32,
     /// What became of it.
     pub result: BlockResult,
+}
+
+// What the guest could notice: tokens and results, which depend on the host, are not.
+impl Hash for Request {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.slot, self.tag, self.disk, &self.request, self.due).hash(state);
+    }
+}
+
+impl Hash for Pending {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.requests.hash(state);
+    }
 }
 
 /// The requests under way, in the order of (due time, submission).
@@ -170,6 +184,21 @@ impl Pending {
             }
             _ => Ok(None),
         }
+    }
+
+    /// The same for a guest that goes by the host's clock: the first that is due and answered,
+    /// whatever else is still open.
+    pub fn pop_ready(&mut self, now: Ticks) -> Option<Completion> {
+        let at = self
+            .requests
+            .iter()
+            .position(|request| request.due <= now && request.result.is_some())?;
+        let request = self.requests.remove(at);
+        request.result.map(|result| Completion {
+            slot: request.slot,
+            tag: request.tag,
+            result,
+        })
     }
 
     /// Every request under way, first due first.

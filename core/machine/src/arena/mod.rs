@@ -25,7 +25,7 @@ use core::ptr::NonNull;
 
 pub use ram::{PageFlags, Ram, Scalar};
 pub use storage::{Heap, Storage};
-pub use tlb::{DataTlb, FAST_CONTEXTS, FAST_ENTRIES};
+pub use tlb::{AllTlbs, DataTlb, FAST_CONTEXTS, FAST_ENTRIES, TlbContext};
 
 use crate::error::ConfigError;
 
@@ -68,6 +68,8 @@ pub struct HartView<'a> {
     pub f: &'a mut Registers,
     /// The inlined data TLBs.
     pub data: DataTlb<'a>,
+    /// The data TLBs of every hart.
+    pub all: AllTlbs<'a>,
     /// Guest RAM.
     pub ram: Ram<'a>,
 }
@@ -109,11 +111,23 @@ impl Arena {
             ram_size,
         };
         for index in 0..MAX_HARTS {
-            if let Some(mut view) = arena.hart(index) {
+            if let Some(view) = arena.hart(index) {
                 view.data.clear();
             }
         }
         Ok(arena)
+    }
+
+    /// Zeroes everything, and empties the TLBs.
+    pub fn clear(&mut self) {
+        let bytes = Self::storage_size(self.ram_size) as usize;
+        // SAFETY: `new` checked that the block is that long; the exclusive borrow covers it.
+        unsafe { self.base.as_ptr().write_bytes(0, bytes) }
+        for index in 0..MAX_HARTS {
+            if let Some(view) = self.hart(index) {
+                view.data.clear();
+            }
+        }
     }
 
     /// Size of guest RAM in bytes.
@@ -149,6 +163,7 @@ impl Arena {
                     NonNull::new_unchecked(&raw mut (*block.as_ptr()).data),
                     self.base,
                 ),
+                all: AllTlbs::new(self.base),
                 ram: Ram::new(self.base, self.ram_size),
             })
         }

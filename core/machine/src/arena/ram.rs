@@ -50,11 +50,24 @@ impl PageFlags {
     pub const DIRTY: Self = Self(1);
     /// Holds decoded instructions: every write to it must be seen.
     pub const CODE: Self = Self(2);
+    /// Every store of a hart must be seen.
+    pub const WATCHED: Self = Self(4);
 
     /// Whether all bits of `other` are set.
     #[inline(always)]
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether any bit of `other` is set.
+    #[inline(always)]
+    pub fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The bits of both.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 }
 
@@ -128,6 +141,20 @@ impl<'a> Ram<'a> {
             self.at(offset).cast::<T>().write_unaligned(value.to_le());
         }
         self.written(offset, T::SIZE);
+        Some(())
+    }
+
+    /// The same for a value that lies beside the code of its page, not in it: nothing is noted.
+    pub fn store_beside_code<T: Scalar>(&self, offset: u64, value: T) -> Option<()> {
+        if !self.contains(offset, T::SIZE) {
+            return None;
+        }
+        // SAFETY: as in `load`.
+        unsafe {
+            self.at(offset).cast::<T>().write_unaligned(value.to_le());
+        }
+        self.set_flags(offset, PageFlags::DIRTY);
+        self.set_flags(offset + T::SIZE - 1, PageFlags::DIRTY);
         Some(())
     }
 

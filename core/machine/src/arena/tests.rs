@@ -25,32 +25,35 @@ fn ram_beyond_its_end_is_refused_and_unchanged() {
 fn tlb_serves_only_what_was_filled_and_aligned() {
     let mut arena = arena();
     let view = arena.hart(3).unwrap();
-    let (mut tlb, ram) = (view.data, view.ram);
-    assert_eq!(tlb.load::<u64>(0, 0), None, "a new TLB is empty");
+    let (tlb, ram) = (view.data, view.ram);
+    assert_eq!(tlb.context(0).load::<u64>(0), None, "a new TLB is empty");
     let va = 0xffff_ffff_8000_0000;
     tlb.fill_read(1, va, PAGE_SIZE, ram.size());
     ram.store::<u64>(PAGE_SIZE + 8, 42).unwrap();
-    assert_eq!(tlb.load::<u64>(1, va + 8), Some(42));
-    assert_eq!(tlb.load::<u64>(0, va + 8), None, "another context");
-    assert_eq!(tlb.load::<u64>(1, va + 9), None, "misaligned");
-    assert_eq!(tlb.load::<u8>(1, va + 9), Some(0));
-    assert!(!tlb.store::<u8>(1, va, 1), "filled for reading only");
+    assert_eq!(tlb.context(1).load::<u64>(va + 8), Some(42));
+    assert_eq!(tlb.context(0).load::<u64>(va + 8), None, "another context");
+    assert_eq!(tlb.context(1).load::<u64>(va + 9), None, "misaligned");
+    assert_eq!(tlb.context(1).load::<u8>(va + 9), Some(0));
+    assert!(
+        !tlb.context(1).store::<u8>(va, 1),
+        "filled for reading only"
+    );
     tlb.fill_write(1, va, PAGE_SIZE, ram.size());
-    assert!(tlb.store::<u32>(1, va, 7));
+    assert!(tlb.context(1).store::<u32>(va, 7));
     assert_eq!(ram.load::<u32>(PAGE_SIZE), Some(7));
     tlb.drop_writes_to(PAGE_SIZE);
-    assert!(!tlb.store::<u32>(1, va, 8));
+    assert!(!tlb.context(1).store::<u32>(va, 8));
     tlb.drop_page(va + 5);
-    assert_eq!(tlb.load::<u64>(1, va + 8), None);
+    assert_eq!(tlb.context(1).load::<u64>(va + 8), None);
 }
 
 #[test]
 fn page_outside_ram_is_not_cached() {
     let mut arena = arena();
-    let mut view = arena.hart(0).unwrap();
+    let view = arena.hart(0).unwrap();
     view.data
         .fill_write(0, 0x1000, 4 * PAGE_SIZE, 4 * PAGE_SIZE);
-    assert!(!view.data.store::<u8>(0, 0x1000, 1));
+    assert!(!view.data.context(0).store::<u8>(0x1000, 1));
 }
 
 #[test]

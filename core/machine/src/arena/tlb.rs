@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::ram::Scalar;
-use super::{PAGE_SIZE, RAM_OFFSET};
+use super::{HART_OFFSET, HART_SIZE, HartBlock, MAX_HARTS, PAGE_SIZE, RAM_OFFSET};
 
 /// Entries in each table; a power of two.
 pub const FAST_ENTRIES: usize = 256;
@@ -35,12 +35,13 @@ struct Table {
 #[repr(C)]
 pub(super) struct Tables([Table; FAST_CONTEXTS]);
 
-/// A hart's data TLBs together with the RAM that they point into.
+/// A hart's data TLBs together with the RAM that they point into. Copies alias one another.
 ///
 /// Zeroed tables are not empty ones (a zero tag names page 0): call [`DataTlb::clear`] first.
 /// The invariant that makes the accesses sound: whatever passes the tag compare was put there by
 /// [`DataTlb::fill_read`] or [`DataTlb::fill_write`], which accept only whole pages of this RAM.
 /// Zeroed entries keep it too: page 0 with addend 0 is the arena's own header, inside the arena.
+#[derive(Clone, Copy)]
 pub struct DataTlb<'a> {
     tables: NonNull<Tables>,
     base: NonNull<u8>,
@@ -61,14 +62,14 @@ impl<'a> DataTlb<'a> {
     }
 
     /// Empties every table.
-    pub fn clear(&mut self) {
+    pub fn clear(&self) {
         for context in 0..FAST_CONTEXTS {
             self.clear_context(context);
         }
     }
 
     /// Empties the tables of one context.
-    pub fn clear_context(&mut self, context: usize) {
+    pub fn clear_context(&self, context: usize) {
         let table = self.table(context);
         for index in 0..FAST_ENTRIES {
             let empty = Entry {
@@ -84,7 +85,7 @@ impl<'a> DataTlb<'a> {
     }
 
     /// Empties the entries for writing in every context.
-    pub fn clear_writes(&mut self) {
+    pub fn clear_writes(&self) {
         for context in 0..FAST_CONTEXTS {
             let table = self.table(context);
             for index in 0..FAST_ENTRIES {
@@ -95,7 +96,7 @@ impl<'a> DataTlb<'a> {
     }
 
     /// Drops what is cached for the page that holds `va`, in every context.
-    pub fn drop_page(&mut self, va: u64) {
+    pub fn drop_page(&self, va: u64) {
         let page = va & !(PAGE_SIZE - 1);
         for context in 0..FAST_CONTEXTS {
             let table = self.table(context);
@@ -116,12 +117,12 @@ impl<'a> DataTlb<'a> {
 
     /// Drops what is cached for pages in `[va, va + size)` in every context; `size` is a power of
     /// two that `va` is a multiple of.
-    pub fn drop_range(&mut self, va: u64, size: u64) {
+    pub fn drop_range(&self, va: u64, size: u64) {
         self.drop_where(|tag, _| tag & !(size - 1) == va);
     }
 
     /// Drops entries for writing that lead to the page of RAM at `offset`.
-    pub fn drop_writes_to(&mut self, offset: u64) {
+    pub fn drop_writes_to(&self, offset: u64) {
         let page = RAM_OFFSET as u64 + (offset & !(PAGE_SIZE - 1));
         for context in 0..FAST_CONTEXTS {
             let table = self.table(context);
@@ -137,7 +138,7 @@ impl<'a> DataTlb<'a> {
         }
     }
 
-    fn drop_where(&mut self, hit: impl Fn(u64, u64) -> bool) {
+    fn drop_where(&self, hit: impl Fn(u64, u64) -> bool) {
         for context in 0..FAST_CONTEXTS {
             let table = self.table(context);
             for index in 0..FAST_ENTRIES {
@@ -159,7 +160,7 @@ impl<'a> DataTlb<'a> {
     /// Caches that loads from the page of `va` go to the page of RAM at `offset`.
     ///
     /// `ram_size` is the RAM's size; an offset outside it is not cached.
-    pub fn fill_read(&mut self, context: usize, va: u64, offset: u64, ram_size: u64) {
+    pub fn fill_read(&self, context: usize, va: u64, offset: u64, ram_size: u64) {
         if let Some(entry) = entry(va, offset, ram_size) {
             let table = self.table(context);
             // SAFETY: as in `clear_context`; `slot` is below FAST_ENTRIES.
@@ -168,7 +169,7 @@ impl<'a> DataTlb<'a> {
     }
 
     /// Caches that stores to the page of `va` go to the page of RAM at `offset`.
-    pub fn fill_write(&mut self, context: usize, va: u64, offset: u64, ram_size: u64) {
+    pub fn fill_write(&self, context: usize, va: u64, offset: u64, ram_size: u64) {
         if let Some(entry) = entry(va, offset, ram_size) {
             let table = self.table(context);
             // SAFETY: as in `fill_read`.
@@ -176,43 +177,13 @@ impl<'a> DataTlb<'a> {
         }
     }
 
-    /// Loads an aligned value whose page is cached.
+    /// The tables of one context, for the inner loop of an engine.
     #[inline(always)]
-    pub fn load<T: Scalar>(&self, context: usize, va: u64) -> Option<T> {
-        let table = self.table(context);
-        // SAFETY: the index is below FAST_ENTRIES. A tag that equals the masked address was
-        // written by `fill_read` for this page (or is a zeroed entry, see the type), so the sum
-        // is an offset inside the page of RAM it was filled for, and the value, being aligned,
-        // does not leave that page.
-        unsafe {
-            let entry = &raw const (*table).read[slot(va)];
-            if (*entry).tag != va & (!(PAGE_SIZE - 1) | (T::SIZE - 1)) {
-                return None;
-            }
-            let at = self
-                .base
-                .as_ptr()
-                .wrapping_add(va.wrapping_add((*entry).addend) as usize);
-            Some(T::from_le(at.cast::<T>().read()))
-        }
-    }
-
-    /// Stores an aligned value whose page is cached for writing; `false` if it is not.
-    #[inline(always)]
-    pub fn store<T: Scalar>(&mut self, context: usize, va: u64, value: T) -> bool {
-        let table = self.table(context);
-        // SAFETY: as in `load`, with `fill_write`.
-        unsafe {
-            let entry = &raw const (*table).write[slot(va)];
-            if (*entry).tag != va & (!(PAGE_SIZE - 1) | (T::SIZE - 1)) {
-                return false;
-            }
-            let at = self
-                .base
-                .as_ptr()
-                .wrapping_add(va.wrapping_add((*entry).addend) as usize);
-            at.cast::<T>().write(value.to_le());
-            true
+    pub fn context(&self, context: usize) -> TlbContext<'a> {
+        TlbContext {
+            table: self.table(context),
+            base: self.base,
+            arena: PhantomData,
         }
     }
 
@@ -221,6 +192,113 @@ impl<'a> DataTlb<'a> {
         let index = context % FAST_CONTEXTS;
         // SAFETY: the index is below the number of tables, which lie in the arena.
         unsafe { &raw mut (*self.tables.as_ptr()).0[index] }
+    }
+}
+
+/// The data TLBs of every hart of a machine. Copies alias one another.
+#[derive(Clone, Copy)]
+pub struct AllTlbs<'a> {
+    base: NonNull<u8>,
+    arena: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> AllTlbs<'a> {
+    /// # Safety
+    ///
+    /// `base` is the base of an arena that is borrowed exclusively for `'a`.
+    pub(super) unsafe fn new(base: NonNull<u8>) -> Self {
+        Self {
+            base,
+            arena: PhantomData,
+        }
+    }
+
+    /// Each hart's.
+    pub fn iter(self) -> impl Iterator<Item = DataTlb<'a>> {
+        (0..MAX_HARTS).map(move |index| {
+            // SAFETY: the block lies in the arena for each index below MAX_HARTS; only the
+            // address of its tables is taken.
+            unsafe {
+                let block = self
+                    .base
+                    .add(HART_OFFSET + index * HART_SIZE)
+                    .cast::<HartBlock>();
+                DataTlb::new(
+                    NonNull::new_unchecked(&raw mut (*block.as_ptr()).data),
+                    self.base,
+                )
+            }
+        })
+    }
+}
+
+/// The tables of one context. Copies alias one another, as copies of [`DataTlb`] do.
+#[derive(Clone, Copy)]
+pub struct TlbContext<'a> {
+    table: *mut Table,
+    base: NonNull<u8>,
+    arena: PhantomData<&'a mut [u8]>,
+}
+
+impl TlbContext<'_> {
+    /// Loads an aligned value whose page is cached.
+    #[inline(always)]
+    pub fn load<T: Scalar>(&self, va: u64) -> Option<T> {
+        // SAFETY: `slot` is below FAST_ENTRIES. A tag that equals the masked address was written
+        // by `fill_read` for this page (or is a zeroed entry, see `DataTlb`), so the sum is an
+        // offset inside the page of RAM it was filled for, and the value, being aligned, does
+        // not leave that page.
+        unsafe {
+            let at = self.find::<T>(&raw const (*self.table).read, va)?;
+            Some(T::from_le(at.cast::<T>().read()))
+        }
+    }
+
+    /// Stores an aligned value whose page is cached for writing; `false` if it is not.
+    #[inline(always)]
+    pub fn store<T: Scalar>(&self, va: u64, value: T) -> bool {
+        // SAFETY: as in `load`, with `fill_write`.
+        unsafe {
+            match self.find::<T>(&raw const (*self.table).write, va) {
+                Some(at) => {
+                    at.cast::<T>().write(value.to_le());
+                    true
+                }
+                None => false,
+            }
+        }
+    }
+
+    /// Loads an aligned value whose page is cached for writing: the first half of an atomic
+    /// operation, whose second half is [`TlbContext::store`].
+    #[inline(always)]
+    pub fn load_to_store<T: Scalar>(&self, va: u64) -> Option<T> {
+        // SAFETY: as in `load`, with `fill_write`.
+        unsafe {
+            let at = self.find::<T>(&raw const (*self.table).write, va)?;
+            Some(T::from_le(at.cast::<T>().read()))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `entries` is one of this context's tables.
+    #[inline(always)]
+    unsafe fn find<T: Scalar>(
+        &self,
+        entries: *const [Entry; FAST_ENTRIES],
+        va: u64,
+    ) -> Option<*mut u8> {
+        // SAFETY: the table lies in the arena, and `slot` is below its length.
+        let entry = unsafe { entries.cast::<Entry>().add(slot(va)).read() };
+        if entry.tag != va & (!(PAGE_SIZE - 1) | (T::SIZE - 1)) {
+            return None;
+        }
+        Some(
+            self.base
+                .as_ptr()
+                .wrapping_add(va.wrapping_add(entry.addend) as usize),
+        )
     }
 }
 

@@ -166,6 +166,12 @@ impl Hart {
         self.csr.mstatus & status::FS != 0
     }
 
+    /// Whether the floating-point unit is on and its state known to be in use (FS is Dirty).
+    #[inline]
+    pub fn fs_is_dirty(&self) -> bool {
+        self.csr.mstatus & status::FS == status::FS
+    }
+
     /// Notes that floating-point state changed: `mstatus.FS` becomes dirty.
     #[inline(always)]
     pub fn mark_fs_dirty(&mut self) {

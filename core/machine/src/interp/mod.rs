@@ -1,0 +1,396 @@
+//! The interpreter: the reference engine.
+//!
+//! It runs one hart over decoded pages of code until the budget is used up or something comes up
+//! that is not its business: a trap, an instruction of the system, a change that the run loop has
+//! to see. It knows the bus as a trait, and no device.
+
+mod code;
+mod shortcut;
+mod slow;
+mod step;
+
+use crate::arena::{DataTlb, HartView};
+use crate::cpu::{Effects, Exception, Hart};
+use crate::isa::{Inst, decode, execute};
+use crate::mem::Width;
+use crate::mmu::{Access, Dropped};
+
+pub use code::{CodeCache, SLOTS, Slot, Slots};
+pub use shortcut::FetchShortcuts;
+use slow::Slow;
+use step::Step;
+
+/// What a hart reaches beyond RAM.
+pub trait Bus {
+    /// Reads a register of a device, naturally aligned; `None` where there is none. `left` steps
+    /// of the run, this one included, are not made yet: that gives the time.
+    fn read(&mut self, pa: u64, width: Width, left: u64) -> Option<u64>;
+    /// Writes a register of a device.
+    fn write(&mut self, pa: u64, width: Width, value: u64, left: u64) -> Option<()>;
+    /// Reads two bytes of a program outside RAM.
+    fn fetch(&mut self, pa: u64) -> Option<u16>;
+    /// A hart stored to a watched page of RAM, at this offset from its start.
+    fn watched(&mut self, offset: u64, len: u64);
+}
+
+/// Why the interpreter stopped. `pc` is that of the instruction that is named, or of the next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// All steps were made.
+    Budget,
+    /// A device was accessed, watched or decoded memory was written: the run loop has to look.
+    /// The instruction is complete and counted.
+    Attention,
+    /// The instruction at `pc` traps; it is not counted.
+    Trap {
+        /// Why.
+        exception: Exception,
+        /// For `mtval` or `stval`.
+        tval: u64,
+    },
+    /// The instruction at `pc` is the run loop's; it is not counted. `length` is in bytes.
+    System {
+        /// The instruction.
+        inst: Inst,
+        /// Its length in bytes.
+        length: u64,
+    },
+}
+
+/// A hart with everything that it runs on, for the length of one run.
+pub struct Engine<'a> {
+    /// The hart's control state.
+    pub hart: &'a mut Hart,
+    /// Its registers and TLBs, and the RAM.
+    pub view: HartView<'a>,
+    /// Decoded code.
+    pub code: &'a mut CodeCache,
+    /// The hart's shortcuts to it.
+    pub shortcuts: &'a mut FetchShortcuts,
+    /// Devices.
+    pub bus: &'a mut dyn Bus,
+}
+
+/// Where a fetch leads.
+enum Code {
+    /// A page of RAM, decoded at this place.
+    Page(u32),
+    /// Somewhere that is decoded anew each time.
+    Uncached,
+}
+
+impl Engine<'_> {
+    /// Makes at most `budget` steps. Returns how many were made, and why it stopped.
+    pub fn run(&mut self, budget: u64) -> (u64, Stop) {
+        let mut left = budget;
+        self.shortcuts.renew(self.code.generation());
+        loop {
+            if self.view.ram.has_code_writes() {
+                self.drop_written_code();
+            }
+            if left == 0 {
+                return (budget, Stop::Budget);
+            }
+            let code = match self.code_at(self.hart.pc) {
+                Ok(code) => code,
+                Err((exception, tval)) => {
+                    return (budget - left, Stop::Trap { exception, tval });
+                }
+            };
+            let paused = match code {
+                Code::Page(place) => self.run_pages(place, left),
+                Code::Uncached => self.run_uncached(left),
+            };
+            left = paused.left;
+            match paused.why {
+                Pause::Budget => {}
+                Pause::Fetch => {}
+                Pause::Undecoded(place) => {
+                    let index = (self.hart.pc % crate::arena::PAGE_SIZE / 2) as usize;
+                    self.code.decode_run(place, index, self.view.ram);
+                }
+                Pause::Straddle => {
+                    let paused = self.run_uncached(left);
+                    left = paused.left;
+                    if let Pause::Stop(stop) = paused.why {
+                        return (budget - left, stop);
+                    }
+                }
+                Pause::Stop(stop) => return (budget - left, stop),
+            }
+        }
+    }
+
+    /// Zeroes the 64-byte block that holds `va`, as CBO.ZERO does. Returns whether the run loop
+    /// has to look.
+    pub fn zero_block(&mut self, va: u64) -> Result<bool, (Exception, u64)> {
+        self.slow().zero_block(va)
+    }
+
+    /// Checks that the block that holds `va` may be read or written, as the other cache block
+    /// operations do, which change nothing here.
+    pub fn probe_block(&mut self, va: u64) -> Result<(), (Exception, u64)> {
+        self.slow().probe_block(va)
+    }
+
+    fn slow(&mut self) -> Slow<'_, '_> {
+        Slow {
+            hart: self.hart,
+            data: self.view.data,
+            ram: self.view.ram,
+            code: self.code,
+            bus: self.bus,
+        }
+    }
+
+    /// Forgets the decoded form of pages that were written to.
+    fn drop_written_code(&mut self) {
+        let code = &mut *self.code;
+        let complete = self
+            .view
+            .ram
+            .take_code_writes(|page| code.clear(page * crate::arena::PAGE_SIZE));
+        if !complete {
+            code.clear_all();
+        }
+    }
+
+    /// Finds the code at `pc`, walking page tables where no shortcut leads there.
+    fn code_at(&mut self, pc: u64) -> Result<Code, (Exception, u64)> {
+        let privilege = self.hart.privilege as u64;
+        if let Some(place) = self.shortcuts.find(pc, privilege) {
+            return Ok(Code::Page(place));
+        }
+        let pa = self.translate_fetch(pc)?;
+        let Some(offset) = pa.checked_sub(crate::mem::RAM_BASE) else {
+            return Ok(Code::Uncached);
+        };
+        if !self.view.ram.contains(offset, 1) || !self.hart.pmp_page_uniform(pa, Access::Fetch) {
+            return Ok(Code::Uncached);
+        }
+        let ram = self.view.ram;
+        let place = match self.code.find(offset) {
+            Some(place) => place,
+            None => {
+                let Some((place, evicted)) = self.code.insert(offset, ram) else {
+                    return Ok(Code::Uncached);
+                };
+                if evicted {
+                    // Other harts' shortcuts are renewed when their turn begins.
+                    self.shortcuts.renew(self.code.generation());
+                }
+                for data in self.view.all.iter() {
+                    data.drop_writes_to(offset);
+                }
+                place
+            }
+        };
+        self.shortcuts.fill(pc, privilege, place);
+        Ok(Code::Page(place))
+    }
+
+    fn translate_fetch(&mut self, pc: u64) -> Result<u64, (Exception, u64)> {
+        let translated = self
+            .hart
+            .translate(pc, Access::Fetch, self.view.ram)
+            .map_err(|exception| (exception, pc))?;
+        forget_code(self.shortcuts, translated.dropped);
+        Ok(translated.pa)
+    }
+
+    /// Two bytes of code, wherever they are.
+    fn fetch_half(&mut self, pc: u64) -> Result<u16, (Exception, u64)> {
+        let fault = (Exception::InstructionAccessFault, pc);
+        let pa = self.translate_fetch(pc)?;
+        if !self.hart.pmp_allows(pa, 2, Access::Fetch) {
+            return Err(fault);
+        }
+        let from_ram = pa
+            .checked_sub(crate::mem::RAM_BASE)
+            .and_then(|offset| self.view.ram.load::<u16>(offset));
+        match from_ram {
+            Some(half) => Ok(half),
+            None => self.bus.fetch(pa).ok_or(fault),
+        }
+    }
+
+    /// Runs decoded code, from page to page, as long as shortcuts lead on.
+    fn run_pages(&mut self, place: u32, left: u64) -> Paused {
+        let pc = self.hart.pc;
+        let privilege = self.hart.privilege as u64;
+        let fs_ready = self.hart.fs_is_dirty();
+        let context = self.hart.data_context();
+        let code = &*self.code;
+        let Some(mut slots) = code.slots(place) else {
+            return Paused {
+                left,
+                why: Pause::Fetch,
+            };
+        };
+        let mut place = place;
+        let mut slow = Slow {
+            hart: self.hart,
+            data: self.view.data,
+            ram: self.view.ram,
+            code,
+            bus: self.bus,
+        };
+        let mut step = Step::new(
+            self.view.x,
+            self.view.f,
+            self.view.data.context(context),
+            &mut slow,
+            pc,
+            left,
+            fs_ready,
+        );
+        let why = loop {
+            let Some(slot) = slots.get(step.index) else {
+                // The end of the page, or a jump out of it.
+                let pc = step.pc();
+                match self.shortcuts.find(pc, privilege) {
+                    Some(next) => {
+                        let Some(next_slots) = code.slots(next) else {
+                            break Pause::Fetch;
+                        };
+                        place = next;
+                        slots = next_slots;
+                        step.turn(pc);
+                        continue;
+                    }
+                    None => break Pause::Fetch,
+                }
+            };
+            step.next = step.index + usize::from(slot.step);
+            match execute(&mut step, &slot.inst) {
+                Ok(()) => {
+                    step.index = step.next;
+                    step.left -= 1;
+                    if step.left == 0 {
+                        break Pause::Budget;
+                    }
+                }
+                Err(Cut::Undecoded) => break Pause::Undecoded(place),
+                Err(Cut::Straddle) => break Pause::Straddle,
+                Err(Cut::Trap { exception, tval }) => {
+                    break Pause::Stop(Stop::Trap { exception, tval });
+                }
+                Err(Cut::System(inst)) => {
+                    let length = 2 * u64::from(slot.step);
+                    break Pause::Stop(Stop::System { inst, length });
+                }
+            }
+        };
+        let (pc, left, attention) = step.finish();
+        self.hart.pc = pc;
+        let why = match why {
+            Pause::Budget if attention => Pause::Stop(Stop::Attention),
+            other => other,
+        };
+        Paused { left, why }
+    }
+
+    /// Fetches, decodes and carries out one instruction that is not kept.
+    fn run_uncached(&mut self, left: u64) -> Paused {
+        let pc = self.hart.pc;
+        let stop = |(exception, tval)| Paused {
+            left,
+            why: Pause::Stop(Stop::Trap { exception, tval }),
+        };
+        let low = match self.fetch_half(pc) {
+            Ok(half) => u32::from(half),
+            Err(fault) => return stop(fault),
+        };
+        let mut word = low;
+        let length = crate::isa::decode::length(low);
+        if length == 4 {
+            word |= match self.fetch_half(pc.wrapping_add(2)) {
+                Ok(half) => u32::from(half) << 16,
+                Err(fault) => return stop(fault),
+            };
+        }
+        let inst = code::resolve(decode(word));
+        let fs_ready = self.hart.fs_is_dirty();
+        let context = self.hart.data_context();
+        let mut slow = Slow {
+            hart: self.hart,
+            data: self.view.data,
+            ram: self.view.ram,
+            code: self.code,
+            bus: self.bus,
+        };
+        let mut step = Step::new(
+            self.view.x,
+            self.view.f,
+            self.view.data.context(context),
+            &mut slow,
+            pc,
+            left,
+            fs_ready,
+        );
+        step.next = step.index + (length / 2) as usize;
+        let why = match execute(&mut step, &inst) {
+            Ok(()) => {
+                step.index = step.next;
+                step.left -= 1;
+                Pause::Budget
+            }
+            Err(Cut::Trap { exception, tval }) => Pause::Stop(Stop::Trap { exception, tval }),
+            Err(Cut::System(inst)) => Pause::Stop(Stop::System { inst, length }),
+            // `decode` gives no marks.
+            Err(Cut::Undecoded | Cut::Straddle) => Pause::Fetch,
+        };
+        let (pc, left, attention) = step.finish();
+        self.hart.pc = pc;
+        let why = match why {
+            Pause::Budget if attention => Pause::Stop(Stop::Attention),
+            other => other,
+        };
+        Paused { left, why }
+    }
+}
+
+/// Does to a hart's caches what an instruction of the system asks for.
+pub fn apply(data: DataTlb<'_>, shortcuts: &mut FetchShortcuts, effects: Effects) {
+    if effects.contains(Effects::FLUSH_DATA) {
+        data.clear();
+    }
+    if effects.contains(Effects::FLUSH_FETCH) {
+        shortcuts.clear();
+    }
+    forget_code(shortcuts, effects.dropped);
+    slow::forget(data, effects.dropped);
+}
+
+/// Drops the shortcuts to what left the walk cache for fetches.
+fn forget_code(shortcuts: &mut FetchShortcuts, dropped: Dropped) {
+    match dropped {
+        Dropped::None => {}
+        Dropped::All => shortcuts.clear(),
+        Dropped::Page(va) => shortcuts.drop_range(va, crate::arena::PAGE_SIZE),
+        Dropped::Range { va, size } => shortcuts.drop_range(va, size),
+    }
+}
+
+/// What cuts an instruction short.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    Trap { exception: Exception, tval: u64 },
+    System(Inst),
+    Undecoded,
+    Straddle,
+}
+
+/// Why a stretch of code ended.
+enum Pause {
+    Budget,
+    Fetch,
+    Undecoded(u32),
+    Straddle,
+    Stop(Stop),
+}
+
+struct Paused {
+    left: u64,
+    why: Pause,
+}
