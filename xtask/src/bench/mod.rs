@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
+mod clock;
 mod compile;
 mod console;
 mod guest;
@@ -25,7 +26,7 @@ mod subject;
 use crate::workspace;
 use programs::Program;
 use results::{Column, Results};
-use run::Pin;
+use run::{Bench, Pin};
 use subject::{Boot, COUNTER, MACHINES, Machine, NATIVE, QEMU};
 
 /// What to measure, how often, and where the report goes.
@@ -49,6 +50,10 @@ pub struct Options {
     /// Count the instructions of each program first (QEMU with -icount)
     #[arg(long)]
     count: bool,
+    /// Take the processor time of each process instead of the wall's (Linux): rougher, and of
+    /// use on a host that is busy
+    #[arg(long)]
+    cpu_time: bool,
     /// A RISC-V kernel Image in place of Debian's, which is fetched if need be
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
@@ -78,7 +83,11 @@ pub fn run(options: &Options) -> Result<()> {
     compile::NATIVE.all(&programs, &native)?;
     let boot = guest::build(options.kernel.as_deref(), &programs, options.divide, &work)?;
     let machines = ready(options)?;
-    let pin = Pin::find();
+    let bench = Bench {
+        pin: Pin::find(),
+        processor_time: options.cpu_time,
+        patience: Duration::from_secs(options.patience),
+    };
 
     let mut columns = vec![Column::new(NATIVE, "native", compile::NATIVE.version())];
     columns.extend(machines.iter().map(|ready| {
@@ -87,9 +96,8 @@ pub fn run(options: &Options) -> Result<()> {
     }));
     let mut results = Results::new(programs, columns);
     results.divided = options.divide > 1;
-    let patience = Duration::from_secs(options.patience);
     if options.count {
-        results.counted = count(&pin, &boot, patience, &results.programs)?;
+        results.counted = count(&bench, &boot, &results.programs)?;
     }
     for repetition in 0..options.repeat {
         let subjects = machines.len() + 1;
@@ -103,20 +111,19 @@ pub fn run(options: &Options) -> Result<()> {
             eprintln!("{title}: {} of {}", repetition + 1, options.repeat);
             match column.checked_sub(1).and_then(|index| machines.get(index)) {
                 Some(ready) => {
-                    let session =
-                        run::machine(&pin, ready.machine, &ready.program, &boot, patience)?;
+                    let session = run::machine(&bench, ready.machine, &ready.program, &boot)?;
                     results.session(column, &session);
                 }
                 None => {
                     for program in results.programs.clone() {
-                        let outcome = run::native(&pin, &native, program.name, options.divide)?;
+                        let outcome = run::native(&bench, &native, program.name, options.divide)?;
                         results.outcome(column, &outcome);
                     }
                 }
             }
         }
     }
-    let host = host(&pin, &boot, results.kernel.as_deref());
+    let host = host(&bench, &boot, results.kernel.as_deref());
     write(options, &work, &results, &host)
 }
 
@@ -146,15 +153,14 @@ fn ready(options: &Options) -> Result<Vec<Ready>> {
 
 /// Counts the instructions of each program, in millions, and says where the table is wrong.
 fn count(
-    pin: &Pin,
+    bench: &Bench,
     boot: &Boot,
-    patience: Duration,
     programs: &[&'static Program],
 ) -> Result<BTreeMap<&'static str, f64>> {
     eprintln!("counting instructions");
     let program = (COUNTER.program)()?;
     COUNTER.check(&program)?;
-    let session = run::machine(pin, &COUNTER, &program, boot, patience)?;
+    let session = run::machine(bench, &COUNTER, &program, boot)?;
     let mut counted = BTreeMap::new();
     for outcome in &session.outcomes {
         let program = programs.iter().find(|program| program.name == outcome.name);
@@ -168,7 +174,7 @@ fn count(
 }
 
 /// What the measurements depend on, one line each.
-fn host(pin: &Pin, boot: &Boot, kernel: Option<&str>) -> String {
+fn host(bench: &Bench, boot: &Boot, kernel: Option<&str>) -> String {
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors
         .lines()
@@ -182,12 +188,18 @@ fn host(pin: &Pin, boot: &Boot, kernel: Option<&str>) -> String {
         .output()
         .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         .unwrap_or_default();
-    let pinned = pin.processor().map_or_else(
+    let pinned = bench.pin.processor().map_or_else(
         || "not pinned".to_owned(),
         |number| format!("pinned to processor {number}"),
     );
+    let clock = if bench.processor_time {
+        "processor time of each process"
+    } else {
+        "the wall's"
+    };
     let lines = [
         format!("- host: {model}, {pinned}"),
+        format!("- clock: {clock}"),
         format!("- commit: {commit}"),
         format!("- guest compiler: {}", compile::RISCV64.version()),
         format!("- kernel: {}", kernel.unwrap_or("unknown")),
@@ -229,8 +241,13 @@ mod tests {
         let folder = workspace::target().join("bench").join("test");
         let programs = programs::select(&[]).unwrap();
         compile::NATIVE.all(&programs, &folder).unwrap();
+        let bench = Bench {
+            pin: Pin::none(),
+            processor_time: false,
+            patience: Duration::ZERO,
+        };
         for program in programs {
-            let outcome = run::native(&Pin::none(), &folder, program.name, 1).unwrap();
+            let outcome = run::native(&bench, &folder, program.name, 1).unwrap();
             assert_eq!(outcome.status, 0, "{}", program.name);
             assert!(outcome.checksum.is_some(), "{}", program.name);
         }

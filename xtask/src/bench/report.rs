@@ -15,8 +15,8 @@ pub fn markdown(results: &Results, host: &str) -> String {
         push(&mut out, format!("- {}: {}", column.title, column.version));
     }
     out.push_str(
-        "\nSeconds (median, and the spread from least to greatest), ratios of medians, and\n\
-         millions of guest instructions a second. Times are the host's.\n\n",
+        "\nSeconds (median, and half the distance from least to greatest), ratios of medians, and\n\
+         millions of guest instructions a second. The clock is the host's.\n\n",
     );
     out.push_str(&table(&programs(results)));
     out.push('\n');

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::clock::Clock;
 use super::console::{Outcome, Session, checksum};
 use super::subject::{Boot, Machine};
 
@@ -62,27 +63,49 @@ fn last_processor(list: &str) -> Option<usize> {
     list.trim().rsplit(['-', ',']).next()?.parse().ok()
 }
 
+/// How things are run and timed.
+pub struct Bench {
+    /// Where.
+    pub pin: Pin,
+    /// Time is the process's use of processors, not the wall's.
+    pub processor_time: bool,
+    /// How long a machine may be silent.
+    pub patience: Duration,
+}
+
 /// Runs one program on the host, with a share of its work if `divisor` is not 1.
 ///
 /// # Errors
 /// If it cannot be run.
-pub fn native(pin: &Pin, folder: &Path, name: &str, divisor: u64) -> Result<Outcome> {
-    let mut command = pin.command(&folder.join(name));
-    command.stdin(Stdio::null());
+pub fn native(bench: &Bench, folder: &Path, name: &str, divisor: u64) -> Result<Outcome> {
+    let mut command = bench.pin.command(&folder.join(name));
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
     if divisor > 1 {
         command.arg(divisor.to_string());
     }
     let start = Instant::now();
-    let output = command
-        .output()
+    let mut child = command
+        .spawn()
         .with_context(|| format!("{name} cannot be run"))?;
-    let seconds = start.elapsed().as_secs_f64();
-    let text = String::from_utf8_lossy(&output.stdout);
+    let clock = Clock::of(bench.processor_time, start, child.id());
+    let mut output = Vec::new();
+    let mut stdout = child.stdout.take().context("no output")?;
+    stdout.read_to_end(&mut output)?;
+    clock.wait_for_end();
+    let used = clock.now();
+    let status = child.wait()?;
+    // The wall's clock runs until the process is gone, as in the guest.
+    let seconds = if bench.processor_time {
+        used
+    } else {
+        clock.now()
+    };
+    let text = String::from_utf8_lossy(&output);
     Ok(Outcome {
         name: name.to_owned(),
-        seconds,
+        seconds: seconds.as_secs_f64(),
         guest_nanoseconds: 0,
-        status: output.status.code().unwrap_or(-1),
+        status: status.code().unwrap_or(-1),
         checksum: text.lines().find_map(|line| checksum(line, name)),
     })
 }
@@ -90,17 +113,11 @@ pub fn native(pin: &Pin, folder: &Path, name: &str, divisor: u64) -> Result<Outc
 /// Boots a machine and reads its console until the programs have run.
 ///
 /// # Errors
-/// If the machine's program cannot be run, ends early, or is silent for `patience`; with the end
+/// If the machine's program cannot be run, ends early, or is silent for too long; with the end
 /// of what the console said.
-pub fn machine(
-    pin: &Pin,
-    machine: &Machine,
-    program: &Path,
-    boot: &Boot,
-    patience: Duration,
-) -> Result<Session> {
+pub fn machine(bench: &Bench, machine: &Machine, program: &Path, boot: &Boot) -> Result<Session> {
     let arguments: Vec<OsString> = (machine.arguments)(boot);
-    let mut command = pin.command(program);
+    let mut command = bench.pin.command(program);
     command
         .args(&arguments)
         .stdin(Stdio::null())
@@ -109,7 +126,8 @@ pub fn machine(
     let mut child = command
         .spawn()
         .with_context(|| format!("{} cannot be run", program.display()))?;
-    let result = follow(&mut child, start, patience);
+    let clock = Clock::of(bench.processor_time, start, child.id());
+    let result = follow(&mut child, clock, bench.patience);
     // Whatever happened, nothing stays behind. Both fail only if it has ended already.
     let _ = child.kill();
     let _ = child.wait();
@@ -117,7 +135,7 @@ pub fn machine(
 }
 
 /// Reads a child's console to the end of the programs.
-fn follow(child: &mut Child, start: Instant, patience: Duration) -> Result<Session> {
+fn follow(child: &mut Child, clock: Clock, patience: Duration) -> Result<Session> {
     let stdout = child.stdout.take().context("no console")?;
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -127,7 +145,7 @@ fn follow(child: &mut Child, start: Instant, patience: Duration) -> Result<Sessi
         while let Ok(1..) = reader.read_until(b'\n', &mut line) {
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             line.clear();
-            if sender.send((start.elapsed(), text)).is_err() {
+            if sender.send((clock.now(), text)).is_err() {
                 break;
             }
         }
