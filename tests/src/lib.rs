@@ -1,4 +1,5 @@
 //! What the test targets of this package share.
 
+pub mod crash;
 pub mod fuzz;
 pub mod random;

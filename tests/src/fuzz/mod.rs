@@ -2,6 +2,8 @@
 
 mod loaders;
 mod mmio;
+mod overlay;
 
 pub use loaders::{fuzz_kernel, kernel_samples};
 pub use mmio::fuzz_mmio;
+pub use overlay::{fuzz_overlay, seal_overlay};
