@@ -11,7 +11,7 @@ use crate::args::{self, Cli, Command};
 use crate::host::terminal;
 use crate::qemu;
 use crate::run::end::FAILED;
-use crate::settings::Settings;
+use crate::suite;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -37,10 +37,8 @@ fn run(args: Vec<OsString>) -> u8 {
 
 fn execute(command: Command) -> Result<u8> {
     match command {
-        Command::Run(args) => {
-            Settings::from_run(&args)?;
-            anyhow::bail!("this build has no machine yet")
-        }
+        Command::Run(args) => crate::run::command(&args),
+        Command::Test(args) => suite::run(&args, &crate::run::start_case),
         Command::Image(command) => command.run().map(|()| 0),
         Command::Completions { shell } => {
             clap_complete::generate(

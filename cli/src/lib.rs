@@ -8,4 +8,5 @@ pub mod image;
 pub mod qemu;
 pub mod run;
 pub mod settings;
+pub mod suite;
 mod version;

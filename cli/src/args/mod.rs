@@ -12,6 +12,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::image::command::ImageCommand;
 use run::RunArgs;
+use test::TestArgs;
 
 /// A RISC-V computer in a terminal.
 #[derive(Debug, Parser)]
@@ -34,6 +35,8 @@ pub struct Cli {
 pub enum Command {
     /// Start a machine in this terminal
     Run(Box<RunArgs>),
+    /// Run a suite of guests as regression cases
+    Test(TestArgs),
     /// Fetch and build guest images
     Image(ImageCommand),
     /// Print a completion script for a shell

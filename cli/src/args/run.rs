@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, ValueEnum};
 
+use crate::image::command::Source;
+
 use super::devices::{BlockArg, ConsoleArg, LoadArg, RngArg, Sink};
 use super::units::{parse_count, parse_duration, parse_memory};
 
@@ -50,6 +52,12 @@ pub struct RunArgs {
         help_heading = "What to start"
     )]
     pub bios: PathBuf,
+    /// A guest that is fetched and built: one of those of `virtarium image`
+    #[arg(long, value_name = "NAME", help_heading = "What to start")]
+    pub guest: Option<String>,
+    /// Where guests are fetched from.
+    #[command(flatten)]
+    pub source: Source,
     /// A device tree instead of the one that is made for the machine
     #[arg(long, value_name = "FILE", help_heading = "What to start")]
     pub dtb: Option<PathBuf>,

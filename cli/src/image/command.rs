@@ -17,7 +17,8 @@ pub struct ImageCommand {
 }
 
 /// Where images come from and go to.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Guest images")]
 pub struct Source {
     /// Debian mirror (directory of dists/ and pool/) [default: VIRTARIUM_MIRROR, else what apt uses]
     #[arg(long, value_name = "URL", global = true)]

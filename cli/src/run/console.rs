@@ -152,16 +152,25 @@ impl Consoles {
         self.typed.extend(bytes.iter().take(room));
     }
 
-    /// Hands typed bytes to the guest through `take`, which says how many it took. Returns
-    /// whether all are gone.
-    pub fn hand_in(&mut self, take: impl FnOnce(ConsoleId, &[u8]) -> usize) -> bool {
-        if let Some((id, _)) = self.outputs.get(self.focus)
-            && !self.typed.is_empty()
-        {
-            let taken = take(*id, &self.typed).min(self.typed.len());
-            self.typed.drain(..taken);
+    /// Takes the typed bytes, and for whom they are. What is not wanted goes back through
+    /// [`Consoles::put_back`].
+    pub fn take_typed(&mut self) -> Option<(ConsoleId, Vec<u8>)> {
+        let (id, _) = self.outputs.get(self.focus)?;
+        match self.typed.is_empty() {
+            true => None,
+            false => Some((*id, std::mem::take(&mut self.typed))),
         }
-        self.typed.is_empty()
+    }
+
+    /// Gives back typed bytes that were not taken; they stay first.
+    pub fn put_back(&mut self, bytes: Vec<u8>) {
+        let later = std::mem::replace(&mut self.typed, bytes);
+        self.typed.extend(later);
+    }
+
+    /// Whether typed bytes wait for the guest.
+    pub fn has_typed(&self) -> bool {
+        !self.typed.is_empty()
     }
 
     /// Moves the focus to the next console on the screen, and names it.

@@ -69,6 +69,14 @@ impl End {
         }
     }
 
+    /// The signal that ended the run, if one did.
+    pub fn signal(&self) -> Option<u8> {
+        match self {
+            Self::Signal(number) => u8::try_from(*number).ok().filter(|number| *number < 128),
+            _ => None,
+        }
+    }
+
     /// Whether the end is one that a user must be told of, because the guest did not say.
     pub fn is_worth_a_word(&self) -> bool {
         !matches!(

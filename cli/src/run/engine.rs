@@ -116,11 +116,11 @@ impl<'a, G: Guest> Engine<'a, G> {
                 return end;
             }
             match exit {
-                Exit::Budget | Exit::Stopped => {}
+                Exit::Budget => {}
                 Exit::PowerOff(code) => return self.or_unmet(End::PowerOff(code)),
                 Exit::Reset if self.limits.no_reboot => return self.or_unmet(End::Rebooted),
                 Exit::Reset => {
-                    if let Err(error) = self.guest.reset() {
+                    if let Err(error) = self.guest.reset(self.back) {
                         return End::Failed(format!("the machine cannot be reset: {error:#}"));
                     }
                     self.resize();
@@ -214,26 +214,27 @@ impl<'a, G: Guest> Engine<'a, G> {
     }
 
     fn resize(&mut self) {
-        if let Some((cols, rows)) = terminal::size() {
+        if let Some(size) = terminal::size() {
             for console in self.back.consoles.sized() {
-                self.guest.console_resize(console, cols, rows);
+                self.guest.console_resize(console, size, self.back);
             }
         }
     }
 
     /// Hands typed bytes to the guest, as many as it takes.
     fn type_in(&mut self) {
-        let guest = &mut *self.guest;
-        let all = self
-            .back
-            .consoles
-            .hand_in(|console, bytes| guest.console_input(console, bytes));
-        if all {
-            let leave = self.world.as_ref().and_then(|world| world.leave.as_ref());
-            for _ in 0..std::mem::take(&mut self.owed) {
-                if let Some(leave) = leave {
-                    leave.taken();
-                }
+        if let Some((console, mut bytes)) = self.back.consoles.take_typed() {
+            let taken = self.guest.console_input(console, &bytes, self.back);
+            bytes.drain(..taken.min(bytes.len()));
+            self.back.consoles.put_back(bytes);
+        }
+        if self.back.consoles.has_typed() {
+            return;
+        }
+        let leave = self.world.as_ref().and_then(|world| world.leave.as_ref());
+        for _ in 0..std::mem::take(&mut self.owed) {
+            if let Some(leave) = leave {
+                leave.taken();
             }
         }
     }
@@ -291,7 +292,7 @@ impl<'a, G: Guest> Engine<'a, G> {
         if wait == Some(Duration::ZERO) {
             return None;
         }
-        if until.is_none() && self.input_ended && self.back.consoles.hand_in(|_, _| 0) {
+        if until.is_none() && self.input_ended && !self.back.consoles.has_typed() {
             return Some(self.or_unmet(End::Asleep));
         }
         let left = self

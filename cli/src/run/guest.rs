@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use virtarium_machine::host::{ConsoleId, Host};
+use virtarium_machine::machine::{self, Machine};
 use virtarium_machine::time::Nanos;
 
 /// Why a slice ended.
@@ -17,8 +18,6 @@ pub enum Exit {
     PowerOff(u32),
     /// The guest asked for a reset.
     Reset,
-    /// A debugger's stop.
-    Stopped,
 }
 
 /// A machine.
@@ -26,13 +25,50 @@ pub trait Guest {
     /// Runs at most `budget` instructions from the host's time `now`.
     fn run(&mut self, budget: u64, now: Nanos, host: &mut dyn Host) -> Exit;
     /// Types into a console; returns how many bytes were taken.
-    fn console_input(&mut self, console: ConsoleId, bytes: &[u8]) -> usize;
-    /// Tells a console its size.
-    fn console_resize(&mut self, console: ConsoleId, cols: u16, rows: u16);
+    fn console_input(&mut self, console: ConsoleId, bytes: &[u8], host: &mut dyn Host) -> usize;
+    /// Tells a console its size in columns and rows.
+    fn console_resize(&mut self, console: ConsoleId, size: (u16, u16), host: &mut dyn Host);
     /// Switches the machine off and on.
-    fn reset(&mut self) -> Result<()>;
+    fn reset(&mut self, host: &mut dyn Host) -> Result<()>;
     /// Instructions so far, of all harts.
     fn instructions(&self) -> u64;
     /// The digest of the machine's state, in hexadecimal.
     fn digest(&mut self) -> String;
+}
+
+impl Guest for Machine {
+    fn run(&mut self, budget: u64, now: Nanos, host: &mut dyn Host) -> Exit {
+        match Machine::run(self, budget, now, host) {
+            machine::Exit::Budget => Exit::Budget,
+            machine::Exit::Idle { until } => Exit::Idle(until.map(|ticks| ticks.to_nanos())),
+            machine::Exit::Waiting => Exit::Waiting,
+            machine::Exit::PowerOff { code } => Exit::PowerOff(code),
+            machine::Exit::Reset => Exit::Reset,
+        }
+    }
+
+    fn console_input(&mut self, console: ConsoleId, bytes: &[u8], host: &mut dyn Host) -> usize {
+        Machine::console_input(self, console, bytes, host)
+    }
+
+    fn console_resize(
+        &mut self,
+        console: ConsoleId,
+        (cols, rows): (u16, u16),
+        host: &mut dyn Host,
+    ) {
+        Machine::console_resize(self, console, cols, rows, host);
+    }
+
+    fn reset(&mut self, host: &mut dyn Host) -> Result<()> {
+        Ok(Machine::reset(self, host)?)
+    }
+
+    fn instructions(&self) -> u64 {
+        Machine::instructions(self)
+    }
+
+    fn digest(&mut self) -> String {
+        Machine::digest(self).to_string()
+    }
 }

@@ -1,10 +1,217 @@
 //! `virtarium run`: a machine from its settings, and the loop around it.
 
 pub mod back;
+pub mod build;
 pub mod console;
 pub mod end;
 pub mod engine;
 pub mod guest;
+pub mod stats;
+
+use std::io::{IsTerminal, Write};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use virtarium_machine::machine::Machine;
+
+use crate::args::run::RunArgs;
+use crate::expect::Progress;
+use crate::host::clock::Clock;
+use crate::host::{files, input, signals, terminal};
+use crate::image;
+use crate::settings::{Settings, gdb_address};
+use crate::suite::file::Case;
+use back::Back;
+use end::End;
+use engine::{Engine, Limits, World};
+
+/// The guest that is started when nothing is named.
+const USUAL_GUEST: &str = "busybox";
+
+/// Does what the command line of `virtarium run` says. Returns the exit status.
+pub fn command(args: &RunArgs) -> Result<u8> {
+    let mut settings = Settings::from_run(args)?;
+    if gdb_address(args)?.is_some() {
+        bail!("--gdb: this build has no gdb server");
+    }
+    if args.trace.is_some() {
+        bail!("--trace: this build writes no trace; --stats counts what happens");
+    }
+    if settings.wants_guest() || args.guest.is_some() {
+        let name = args.guest.as_deref().unwrap_or(USUAL_GUEST);
+        if !settings.wants_guest() {
+            bail!(
+                "--guest {name} brings a kernel of its own: leave out --kernel, --bios and --load"
+            );
+        }
+        if args.guest.is_none() && !args.quiet {
+            tell(&format!(
+                "no --kernel was given: starting the guest {name} (Ctrl-A X quits)"
+            ));
+        }
+        let guest = image::guest(&args.source.clone().options(), name)?;
+        adopt(&mut settings, guest, args.snapshot)?;
+    }
+    let script = !settings.script.is_empty();
+    let (mut machine, mut back) = build::build(&mut settings, Box::new(std::io::stdout()))?;
+    let mut say = |text: &str| tell(text);
+    let interactive = terminal::is_terminal();
+    let world = world(interactive, script).context("threads for input and signals")?;
+    let limits = Limits {
+        timeout: settings.timeout,
+        max_instructions: settings.max_instructions,
+        digest_every: args.digest_every,
+        no_reboot: settings.no_reboot,
+    };
+    let raw = match interactive {
+        true => Some(terminal::Raw::enter().context("the terminal's raw mode")?),
+        false => None,
+    };
+    let (end, time) = drive(
+        &mut machine,
+        &mut back,
+        Some(world),
+        Clock::new(settings.deterministic),
+        limits,
+        &mut say,
+    );
+    if std::io::stdout().is_terminal() {
+        back.consoles.end_line();
+    }
+    drop(raw);
+    finish(args, machine, &back, end, time)
+}
+
+/// Runs a machine to its end.
+pub fn drive(
+    machine: &mut Machine,
+    back: &mut Back,
+    world: Option<World>,
+    clock: Clock,
+    limits: Limits,
+    say: &mut dyn FnMut(&str),
+) -> (End, Duration) {
+    let begin = Instant::now();
+    let end = Engine::new(machine, back, world, clock, limits, say).run();
+    (end, begin.elapsed())
+}
+
+/// Builds and runs the machine of a suite's case. Returns the end and the instructions.
+pub fn start_case(
+    case: &Case,
+    mut settings: Settings,
+    screen: Box<dyn Write + Send>,
+) -> Result<(End, u64)> {
+    if let Some(name) = &case.keys.guest {
+        adopt(
+            &mut settings,
+            image::guest(&image::Options::default(), name)?,
+            true,
+        )?;
+    }
+    let (mut machine, mut back) = build::build(&mut settings, screen)?;
+    let limits = Limits {
+        timeout: settings.timeout,
+        max_instructions: settings.max_instructions,
+        digest_every: None,
+        no_reboot: settings.no_reboot,
+    };
+    let clock = Clock::new(settings.deterministic);
+    let mut say = |text: &str| tell(&format!("{}: {text}", case.name));
+    let (end, _) = drive(&mut machine, &mut back, None, clock, limits, &mut say);
+    Ok((end, machine.instructions()))
+}
+
+/// What is left to do when the guest has ended.
+fn finish(
+    args: &RunArgs,
+    mut machine: Machine,
+    back: &Back,
+    end: End,
+    time: Duration,
+) -> Result<u8> {
+    if let Some(path) = &args.signature {
+        let Some(bytes) = machine.signature() else {
+            bail!(
+                "--signature {}: the kernel has no symbols begin_signature and end_signature in memory",
+                path.display()
+            );
+        };
+        let text = signature(&bytes, args.signature_granularity);
+        files::write("signature", path, text.as_bytes())?;
+    }
+    if args.stats {
+        let table = stats::table(machine.statistics(), time);
+        let _ = std::io::stderr().write_all(table.as_bytes());
+    }
+    if let Some(number) = end.signal() {
+        if !args.quiet {
+            tell(&end.to_string());
+        }
+        return Ok(128 + number);
+    }
+    if end.is_worth_a_word() {
+        let open = back.consoles.script().filter(|_| {
+            matches!(end, End::TimedOut(_) | End::OutOfInstructions(_))
+                && back.consoles.progress() == Some(Progress::Waiting)
+        });
+        match open.and_then(|script| script.open()) {
+            Some((step, pattern)) => {
+                tell(&format!(
+                    "{end}; step {step} was still expecting {pattern:?}"
+                ));
+            }
+            None => tell(&end.to_string()),
+        }
+    }
+    Ok(end.code())
+}
+
+/// Puts the files of a guest where the settings have none.
+fn adopt(settings: &mut Settings, guest: image::Guest, snapshot: bool) -> Result<()> {
+    settings.kernel = Some(guest.kernel);
+    settings.initrd = settings.initrd.take().or(guest.initrd);
+    // The kernel lets what comes later win.
+    settings.append = Some(match &settings.append {
+        Some(more) => format!("{} {more}", guest.append),
+        None => guest.append,
+    });
+    if guest.disk.is_some() && !snapshot {
+        bail!("this guest has a disk, which belongs to the cache: add --snapshot");
+    }
+    Ok(())
+}
+
+/// Input and signals. A script types by itself; only a person's keys come beside it.
+fn world(interactive: bool, script: bool) -> std::io::Result<World> {
+    let (sender, events) = channel();
+    signals::start(sender.clone())?;
+    let leave = match script && !interactive {
+        true => {
+            let _ = sender.send(input::Event::InputEnd);
+            None
+        }
+        false => Some(input::start(sender, interactive)?),
+    };
+    Ok(World { events, leave })
+}
+
+/// Says something beside the guest's output.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "virtarium: {text}");
+}
+
+/// The signature in the form that the architecture tests compare: a line for each
+/// `granularity` bytes, the most significant first.
+fn signature(bytes: &[u8], granularity: usize) -> String {
+    let mut text = String::new();
+    for word in bytes.chunks(granularity.max(1)) {
+        text.extend(word.iter().rev().map(|byte| format!("{byte:02x}")));
+        text.push('\n');
+    }
+    text
+}
 
 #[cfg(test)]
 mod tests;

@@ -57,16 +57,16 @@ impl Guest for Puppet {
         }
     }
 
-    fn console_input(&mut self, _: ConsoleId, bytes: &[u8]) -> usize {
+    fn console_input(&mut self, _: ConsoleId, bytes: &[u8], _: &mut dyn Host) -> usize {
         let taken = bytes.len().min(self.takes);
         self.typed.extend(&bytes[..taken]);
         self.typed_at.push(self.instructions);
         taken
     }
 
-    fn console_resize(&mut self, _: ConsoleId, _: u16, _: u16) {}
+    fn console_resize(&mut self, _: ConsoleId, _: (u16, u16), _: &mut dyn Host) {}
 
-    fn reset(&mut self) -> anyhow::Result<()> {
+    fn reset(&mut self, _: &mut dyn Host) -> anyhow::Result<()> {
         self.resets += 1;
         Ok(())
     }
@@ -232,11 +232,11 @@ fn match_in_the_last_output_counts_although_the_guest_ended() {
             host.console(ConsoleId::Uart, b"done");
             Exit::PowerOff(0)
         }
-        fn console_input(&mut self, _: ConsoleId, bytes: &[u8]) -> usize {
+        fn console_input(&mut self, _: ConsoleId, bytes: &[u8], _: &mut dyn Host) -> usize {
             bytes.len()
         }
-        fn console_resize(&mut self, _: ConsoleId, _: u16, _: u16) {}
-        fn reset(&mut self) -> anyhow::Result<()> {
+        fn console_resize(&mut self, _: ConsoleId, _: (u16, u16), _: &mut dyn Host) {}
+        fn reset(&mut self, _: &mut dyn Host) -> anyhow::Result<()> {
             Ok(())
         }
         fn instructions(&self) -> u64 {

@@ -24,5 +24,4 @@ pub mod mem;
 pub mod mmu;
 pub mod pending;
 pub mod time;
-pub mod trace;
 pub mod virtio;
