@@ -239,6 +239,10 @@ impl Slot {
         {
             self.status |= status::DRIVER_OK;
         }
+        if (old ^ self.status) & status::FAILED != 0 {
+            // 2.1: the driver has given up on the device, and so on what is under way.
+            self.cancel(cx);
+        }
         if (old ^ self.status) & status::DRIVER_OK != 0 {
             // Whatever the driver made available, and even notified, before it was time.
             for queue in 0..self.queues.len() {
@@ -292,12 +296,12 @@ impl Slot {
 
     /// Takes back what the selected queue has under way.
     fn stop_queue(&mut self, cx: &mut Ctx<'_>) {
-        let Some(device) = &mut self.device else {
+        let (Some(device), Ok(queue)) = (&mut self.device, usize::try_from(self.queue_sel)) else {
             return;
         };
-        let Ok(queue) = usize::try_from(self.queue_sel) else {
+        if queue >= self.queues.len() {
             return;
-        };
+        }
         for tag in device.device_mut().reset_queue(queue) {
             cx.pending.cancel_tag(cx.host, self.index, tag);
         }

@@ -137,6 +137,21 @@ fn bits_that_a_driver_clears_stay_set() {
     assert_eq!(rig.status(), RUNNING);
 }
 
+#[test]
+fn a_driver_that_fails_takes_back_what_is_under_way() {
+    let mut rig = Rig::new(Which::Blk);
+    rig.host.fault = Some(Submitted::Pending);
+    rig.start(ALL, 8);
+    rig.request(0, 0, 512, true);
+    rig.or_status(FAILED);
+    assert_eq!(rig.host.abandoned, rig.host.tokens);
+    assert!(rig.pending.requests().is_empty());
+    match rig.slot.device() {
+        Some(DeviceKind::Block(blk)) => assert_eq!(blk.in_flight(), 0),
+        other => panic!("{other:?}"),
+    }
+}
+
 // 2.2 Feature bits, 6 Reserved feature bits
 
 #[test]
@@ -378,9 +393,17 @@ fn queue_reset_without_its_feature_is_ignored() {
 #[test]
 fn queue_reset_of_a_queue_that_is_not_there_is_ignored() {
     let mut rig = Rig::running(Which::Blk, ALL, 8);
-    rig.write(Register::QueueSel, 1);
-    rig.write(Register::QueueReset, 1);
-    assert_eq!(rig.request(0, 0, 512, true), Some(0));
+    rig.host.fault = Some(Submitted::Pending);
+    rig.request(0, 0, 512, true);
+    for queue in [1, 8, u32::MAX] {
+        rig.write(Register::QueueSel, queue);
+        rig.write(Register::QueueReset, 1);
+        rig.write(Register::QueueReady, 0);
+    }
+    assert!(rig.host.abandoned.is_empty());
+    rig.pending.complete(rig.host.tokens[0], Ok(vec![1; 512]));
+    rig.settle();
+    assert_eq!(rig.used(0), [(0, 513)]);
 }
 
 // 3.1.1 Driver requirements: device initialization
