@@ -30,7 +30,9 @@ pub fn fuzz_overlay(data: &[u8]) {
     };
     let report = Overlay::<_, MemBase>::verify(&mut MemStore::new(file.clone()));
     let report = report.expect("a store in memory can be read");
-    let base = base(report.summary.as_ref().map_or(DISK, |s| s.base_size));
+    let mut base = base(report.summary.as_ref().map_or(DISK, |s| s.base_size));
+    // Whatever identity the file asks for: that another one is refused has a test.
+    base.id = report.summary.as_ref().map_or(base.id, |s| s.base);
     match Overlay::open(MemStore::new(file), base.clone()) {
         Ok(disk) => {
             use_disk(disk, requests);

@@ -5,6 +5,7 @@
 //! `VIRTARIUM_SEED` repeats a run.
 
 mod crashes;
+mod golden;
 mod host;
 mod hostile;
 mod model;
