@@ -107,15 +107,13 @@ impl<S: Store, B: Base> Overlay<S, B> {
         }
     }
 
-    /// Changes an entry, and commits first what has piled up if there is too much of it.
+    /// Changes an entry; commits first if more pages would differ than a checkpoint may write.
     pub(super) fn set_entry(&mut self, cluster: u32, entry: Entry) -> Result<(), StoreError> {
         if self.map.get(cluster) == entry {
             return Ok(());
         }
         let page = cluster / format::PAGE_ENTRIES;
-        let full = self.map.segments() >= journal::max_segments(&self.header.geometry)
-            || self.map.dirty().len() >= MAX_DIRTY && !self.map.dirty().contains(&page);
-        if full {
+        if self.map.dirty().len() >= MAX_DIRTY && !self.map.dirty().contains(&page) {
             self.flush()?;
         }
         let old = self.map.get(cluster).location();

@@ -4,25 +4,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::entry::Entry;
-use super::format::{BLOCK, Geometry, Kind, PREFIX, Prefix, RUN, checksum, put, u32_at, u64_at};
+use super::format::{BLOCK, Kind, PREFIX, Prefix, RUN, checksum, put, u32_at, u64_at};
 use super::map::Run;
 
-/// Most runs in a record, whatever the size of the journal: it is read in one piece.
-const MAX_RUNS: usize = 4096;
-
 /// Most pages of the map that may differ from the file. It bounds what a checkpoint writes
-/// (1 MiB), and what a record can ask of its reader.
+/// (1 MiB), how much may pile up before a flush, and what a record can ask of its reader.
 pub const MAX_DIRTY: usize = 256;
-
-/// Most runs in a record of this file's journal.
-pub fn max_runs(geometry: &Geometry) -> usize {
-    (geometry.journal_len as usize - PREFIX) / RUN
-}
-
-/// How far changes may pile up before they are committed: half the runs of a record.
-pub fn max_segments(geometry: &Geometry) -> usize {
-    max_runs(geometry).min(MAX_RUNS) / 2
-}
 
 /// Size of a record with this many runs, in bytes.
 pub fn record_len(runs: usize) -> usize {

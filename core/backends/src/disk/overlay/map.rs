@@ -99,9 +99,6 @@ pub struct Map {
     pages: Vec<Option<Box<Page>>>,
     pending: BTreeSet<u32>,
     dirty: BTreeSet<u32>,
-    /// Changes since the last commit that did not continue the one before.
-    segments: usize,
-    last: Option<(u32, Entry)>,
 }
 
 impl Map {
@@ -110,8 +107,6 @@ impl Map {
             pages: vec![None; pages as usize],
             pending: BTreeSet::new(),
             dirty: BTreeSet::new(),
-            segments: 0,
-            last: None,
         }
     }
 
@@ -166,19 +161,6 @@ impl Map {
         }
         self.pending.insert(number);
         self.dirty.insert(number);
-        let continues = self.last.is_some_and(|(before, value)| {
-            before.checked_add(1) == Some(cluster) && value.step(1) == Some(entry)
-        });
-        if !continues {
-            self.segments += 1;
-        }
-        self.last = Some((cluster, entry));
-    }
-
-    /// A bound on half the number of runs: each segment has two ends, and a run ends only where
-    /// a segment does.
-    pub fn segments(&self) -> usize {
-        self.segments
     }
 
     pub fn has_pending(&self) -> bool {
@@ -223,8 +205,6 @@ impl Map {
                 page.pending = [0; ENTRIES.div_ceil(64)];
             }
         }
-        self.segments = 0;
-        self.last = None;
     }
 
     /// Makes the next checkpoint write this page, whatever it holds.

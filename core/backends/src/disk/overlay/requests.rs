@@ -35,7 +35,7 @@ struct Chunk {
 
 impl<S: Store, B: Base> Overlay<S, B> {
     /// Does what the guest asks. The time is bounded by the size of the request; a large one may
-    /// commit what has piled up, which writes about 2 MiB each time.
+    /// commit what has piled up, which writes at most 1 MiB of metadata each time.
     ///
     /// Doing a request a second time is harmless. A write that fails may have been done in part,
     /// sector by sector.
