@@ -74,6 +74,21 @@ fn host_with_space_again_goes_on_without_opening_anew() {
 }
 
 #[test]
+fn place_is_not_used_again_while_a_failed_commit_leaves_it_named() {
+    let mut model = Model::create(Rng::new(0), base(1 << 20), &SMALL);
+    model.write(0..16).expect("there is space");
+    model.flush().expect("there is space");
+    model.discard(0..16);
+    model.set_fault(Fault::Writes(0));
+    assert_eq!(model.flush(), Err(BlockError::Io));
+    model.set_fault(Fault::None);
+    model.write(160..176).expect("the fault is gone");
+    for image in model.log().every_crash() {
+        model.after(image, Rng::new(0)).check_all();
+    }
+}
+
+#[test]
 fn write_that_fails_takes_no_space() {
     let mut disk = blank(1 << 20, &SMALL);
     disk.store_mut().fault = Fault::Space(5000);
