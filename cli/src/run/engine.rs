@@ -116,7 +116,8 @@ impl<'a, G: Guest> Engine<'a, G> {
                 return end;
             }
             match exit {
-                Exit::Budget => {}
+                // Nobody asked for a halt.
+                Exit::Budget | Exit::Halted(_) => {}
                 Exit::PowerOff(code) => return self.or_unmet(End::PowerOff(code)),
                 Exit::Reset if self.limits.no_reboot => return self.or_unmet(End::Rebooted),
                 Exit::Reset => {

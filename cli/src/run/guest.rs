@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use virtarium_machine::host::{ConsoleId, Host};
-use virtarium_machine::machine::{self, Machine};
+use virtarium_machine::machine::{self, Halt, Machine};
 use virtarium_machine::time::Nanos;
 
 /// Why a slice ended.
@@ -18,6 +18,8 @@ pub enum Exit {
     PowerOff(u32),
     /// The guest asked for a reset.
     Reset,
+    /// What a debugger asked for has happened.
+    Halted(Halt),
 }
 
 /// A machine.
@@ -44,6 +46,7 @@ impl Guest for Machine {
             machine::Exit::Waiting => Exit::Waiting,
             machine::Exit::PowerOff { code } => Exit::PowerOff(code),
             machine::Exit::Reset => Exit::Reset,
+            machine::Exit::Halted(halt) => Exit::Halted(halt),
         }
     }
 

@@ -7,6 +7,8 @@
 
 use alloc::vec::Vec;
 
+use crate::trace::Event;
+
 /// Names a request while it is under way. Never used twice in the life of a machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct Token(pub u64);
@@ -101,6 +103,16 @@ pub trait Host {
 
     /// The guest printed these bytes.
     fn console(&mut self, console: ConsoleId, bytes: &[u8]);
+
+    /// Something happened. Called for every event if [`Host::traces`].
+    fn trace(&mut self, event: &Event) {
+        let _ = event;
+    }
+
+    /// Whether events are wanted.
+    fn traces(&self) -> bool {
+        false
+    }
 }
 
 /// An embedder with nothing behind it: disks fail, output is lost. For machines without devices.

@@ -24,4 +24,5 @@ pub mod mem;
 pub mod mmu;
 pub mod pending;
 pub mod time;
+pub mod trace;
 pub mod virtio;

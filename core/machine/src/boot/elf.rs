@@ -104,12 +104,15 @@ pub fn parse(bytes: &[u8]) -> Result<Elf<'_>, String> {
     let loads = loadable()
         .map(|segment| load(segment, bytes))
         .collect::<Result<Vec<_>, _>>()?;
-    let physical = |address| physical(loadable(), address);
+    let within = |address| physical(loadable(), address, false);
     let entry = header.e_entry(LE);
     Ok(Elf {
-        entry: physical(entry)
+        entry: within(entry)
             .ok_or_else(|| format!("begins at {entry:#x}, where it has nothing to load"))?,
-        symbols: symbols(header, bytes, physical),
+        // `end_signature` may be the first byte after a segment.
+        symbols: symbols(header, bytes, |address| {
+            within(address).or_else(|| physical(loadable(), address, true))
+        }),
         loads,
     })
 }
@@ -171,15 +174,21 @@ fn load<'a>(segment: &ProgramHeader64<LittleEndian>, bytes: &'a [u8]) -> Result<
     })
 }
 
-/// The physical address of what lies at a virtual one.
+/// The physical address of what lies at a virtual one: in a segment, or at its end.
 fn physical<'a>(
     mut segments: impl Iterator<Item = &'a ProgramHeader64<LittleEndian>>,
     address: u64,
+    at_end: bool,
 ) -> Option<u64> {
     segments.find_map(|segment| {
         let offset = address.checked_sub(segment.p_vaddr(LE))?;
-        // The end counts: `end_signature` may be the first byte after a segment.
-        (offset <= segment.p_memsz(LE))
+        let size = segment.p_memsz(LE);
+        let found = if at_end {
+            offset == size
+        } else {
+            offset < size
+        };
+        found
             .then(|| segment.p_paddr(LE).checked_add(offset))
             .flatten()
     })
@@ -291,6 +300,40 @@ mod tests {
         let elf = parse(&file).unwrap();
         assert_eq!(elf.entry, BASE + 0x20_0004);
         assert_eq!(elf.symbols.tohost, Some(BASE + 0x20_0080));
+    }
+
+    #[test]
+    fn address_between_two_segments_belongs_to_the_second() {
+        let second = samples::Load {
+            paddr: BASE + 0x8000,
+            ..samples::Load::at(BASE + 0x1000, 8, 8)
+        };
+        let first = samples::Load::at(BASE, 8, 0x1000);
+        let file = elf(
+            EM_RISCV,
+            BASE + 0x1000,
+            &[first, second],
+            &[("tohost", BASE + 0x1000), ("fromhost", BASE + 0x1008)],
+        );
+        let elf = parse(&file).unwrap();
+        assert_eq!(elf.entry, BASE + 0x8000);
+        assert_eq!(elf.symbols.tohost, Some(BASE + 0x8000));
+        assert_eq!(elf.symbols.fromhost, Some(BASE + 0x8008), "the end");
+    }
+
+    #[test]
+    fn symbols_that_share_one_endless_name_cost_no_more_than_others() {
+        // Read to its end for each symbol, the name would be 100 GB.
+        let long = "x".repeat(1 << 20);
+        let mut names = alloc::vec![""; 100_000];
+        names[0] = &long;
+        let symbols: Vec<_> = names.iter().map(|name| (*name, BASE)).collect();
+        let mut file = elf(EM_RISCV, BASE, &[samples::Load::at(BASE, 8, 8)], &symbols);
+        let table = file.len() - 3 * 64 - 24 * symbols.len();
+        for symbol in file[table..].chunks_exact_mut(24).take(symbols.len()) {
+            symbol[..4].copy_from_slice(&1u32.to_le_bytes());
+        }
+        assert_eq!(parse(&file).unwrap().symbols, Symbols::default());
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub struct CodeCache {
     next: usize,
     /// Counts the pages that were given up.
     generation: u64,
+    /// Offsets in a page, in halfwords, before which execution has to be looked at.
+    marks: Vec<u16>,
 }
 
 impl CodeCache {
@@ -74,7 +76,17 @@ impl CodeCache {
             places: vec![0; (ram_size / PAGE_SIZE) as usize],
             next: 0,
             generation: 0,
+            marks: Vec::new(),
         }
+    }
+
+    /// Has the interpreter stop at what may be one of these virtual addresses.
+    pub fn mark(&mut self, addresses: &[u64]) {
+        self.marks = addresses
+            .iter()
+            .map(|address| (address % PAGE_SIZE / 2) as u16)
+            .collect();
+        self.clear_all();
     }
 
     /// Changes when a place goes from one page to another.
@@ -189,6 +201,9 @@ impl CodeCache {
                 return;
             }
             *slot = decode_slot(at, offset, ram);
+            if self.marks.contains(&(at as u16)) {
+                slot.inst = mark();
+            }
             let bytes = 2 * u64::from(slot.step);
             // An instruction across two parts marks both: a store to either must be seen.
             for byte in [0, bytes - 1] {
@@ -232,10 +247,7 @@ fn decode_slot(at: usize, offset: u64, ram: Ram<'_>) -> Slot {
     }
     if at + 1 >= SLOTS {
         return Slot {
-            inst: Inst {
-                op: Op::Straddle,
-                ..illegal(0)
-            },
+            inst: mark(),
             step: 1,
         };
     }
@@ -243,6 +255,15 @@ fn decode_slot(at: usize, offset: u64, ram: Ram<'_>) -> Slot {
     Slot {
         inst: resolve(decode(low | high << 16)),
         step: 2,
+    }
+}
+
+/// The mark for an instruction that is not carried out from its slot: its second half lies in
+/// the next page, or it may have a breakpoint.
+fn mark() -> Inst {
+    Inst {
+        op: Op::Straddle,
+        ..illegal(0)
     }
 }
 

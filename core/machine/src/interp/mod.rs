@@ -29,8 +29,9 @@ pub trait Bus {
     fn write(&mut self, pa: u64, width: Width, value: u64, left: u64) -> Option<()>;
     /// Reads two bytes of a program outside RAM.
     fn fetch(&mut self, pa: u64) -> Option<u16>;
-    /// A hart stored to a watched page of RAM, at this offset from its start.
-    fn watched(&mut self, offset: u64, len: u64);
+    /// The hart accesses a watched page of RAM, at this offset from its start. Returns whether
+    /// the run loop has to look once the instruction is complete.
+    fn watched(&mut self, offset: u64, len: u64, write: bool) -> bool;
 }
 
 /// Why the interpreter stopped. `pc` is that of the instruction that is named, or of the next.
@@ -38,6 +39,8 @@ pub trait Bus {
 pub enum Stop {
     /// All steps were made.
     Budget,
+    /// The instruction at `pc` has a breakpoint.
+    Breakpoint,
     /// A device was accessed, watched or decoded memory was written: the run loop has to look.
     /// The instruction is complete and counted.
     Attention,
@@ -69,6 +72,11 @@ pub struct Engine<'a> {
     pub shortcuts: &'a mut FetchShortcuts,
     /// Devices.
     pub bus: &'a mut dyn Bus,
+    /// Virtual addresses before which to stop, and whether the first instruction of the run is
+    /// let pass.
+    pub breakpoints: &'a [u64],
+    /// See `breakpoints`.
+    pub pass: bool,
 }
 
 /// Where a fetch leads.
@@ -110,6 +118,10 @@ impl Engine<'_> {
                     self.code.decode_run(place, index, self.view.ram);
                 }
                 Pause::Straddle => {
+                    let first = left == budget && self.pass;
+                    if !first && self.breakpoints.contains(&self.hart.pc) {
+                        return (budget - left, Stop::Breakpoint);
+                    }
                     let paused = self.run_uncached(left);
                     left = paused.left;
                     if let Pause::Stop(stop) = paused.why {

@@ -50,6 +50,9 @@ impl Slow<'_, '_> {
                     Width::B8 => self.ram.load::<u64>(offset),
                 };
                 let value = value.ok_or((Exception::LoadAccessFault, va))?;
+                if self.ram.flags(offset).contains(PageFlags::WATCHED) {
+                    return Ok((value, self.bus.watched(offset, len, false)));
+                }
                 self.fill_read(va, offset);
                 Ok((value, false))
             }
@@ -247,10 +250,7 @@ impl Slow<'_, '_> {
             (Width::B8, false) => ram.store(offset, value),
         };
         done.ok_or((Exception::StoreAccessFault, va))?;
-        let watched = flags.contains(PageFlags::WATCHED);
-        if watched {
-            self.bus.watched(offset, len);
-        }
+        let watched = flags.contains(PageFlags::WATCHED) && self.bus.watched(offset, len, true);
         Ok(watched || !beside)
     }
 

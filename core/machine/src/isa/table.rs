@@ -76,7 +76,7 @@ macro_rules! instructions {
             $($op,)*
             /// Not an instruction: nothing is known of these bits yet.
             Undecoded,
-            /// Not an instruction: the second half lies in the next page.
+            /// Not an instruction: what is here has to be looked at each time.
             Straddle,
             /// An encoding that means nothing; `imm` holds the bits.
             Illegal,

@@ -18,12 +18,14 @@ use crate::map::{self, Chip, RTC_IRQ, UART_IRQ, VIRTIO_SLOTS};
 use crate::mem::{Memory, PhysAddr, Width};
 use crate::pending::{Latency, Pending};
 use crate::time::Ticks;
+use crate::trace::Event;
 use crate::virtio::blk::Blk;
 use crate::virtio::console::Console;
 use crate::virtio::rng::Rng;
 use crate::virtio::{DeviceKind, Slot};
 
 use super::clock::TimeSource;
+use super::debug::{Stops, WatchKind};
 use super::{Clock, DeviceConfig, MachineConfig};
 
 /// Everything on the board but harts and RAM.
@@ -138,8 +140,14 @@ pub(super) struct BoardBus<'a> {
     pub(super) still: bool,
     /// Device accesses of this run.
     pub(super) accesses: u64,
-    /// Whether a watched page was written.
-    pub(super) watched: bool,
+    /// The debugger's watchpoints.
+    pub(super) stops: &'a Stops,
+    /// Where the guest says how it ended, as an offset in RAM.
+    pub(super) tohost: Option<u64>,
+    /// Whether that was written.
+    pub(super) told: bool,
+    /// The watchpoint that was met.
+    pub(super) met: Option<(u64, WatchKind)>,
 }
 
 impl BoardBus<'_> {
@@ -148,6 +156,17 @@ impl BoardBus<'_> {
         let left = if self.still { 0 } else { left };
         self.time.at(self.end.saturating_sub(left))
     }
+
+    fn trace(&mut self, at: u64, width: Width, value: u64, write: bool) {
+        if self.host.traces() {
+            self.host.trace(&Event::Mmio {
+                at,
+                width,
+                value,
+                write,
+            });
+        }
+    }
 }
 
 impl Bus for BoardBus<'_> {
@@ -155,16 +174,20 @@ impl Bus for BoardBus<'_> {
         let (chip, offset) = map::route(PhysAddr(pa), width)?;
         self.accesses += 1;
         let now = self.now(left);
-        self.board
+        let value = self
+            .board
             .with(chip, self.ram, now, self.host, |device, cx| {
                 device.read(offset, width, cx) & width.mask()
-            })
+            })?;
+        self.trace(pa, width, value, false);
+        Some(value)
     }
 
     fn write(&mut self, pa: u64, width: Width, value: u64, left: u64) -> Option<()> {
         let (chip, offset) = map::route(PhysAddr(pa), width)?;
         self.accesses += 1;
         let now = self.now(left);
+        self.trace(pa, width, value, true);
         self.board
             .with(chip, self.ram, now, self.host, |device, cx| {
                 device.write(offset, width, value, cx);
@@ -178,7 +201,14 @@ impl Bus for BoardBus<'_> {
         }
     }
 
-    fn watched(&mut self, _: u64, _: u64) {
-        self.watched = true;
+    fn watched(&mut self, offset: u64, len: u64, write: bool) -> bool {
+        let told = write
+            && self
+                .tohost
+                .is_some_and(|tohost| offset < tohost + 8 && tohost < offset + len);
+        self.told |= told;
+        let met = self.stops.met(offset, len, write);
+        self.met = self.met.or(met);
+        told || met.is_some()
     }
 }

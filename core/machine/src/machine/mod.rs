@@ -3,6 +3,8 @@
 mod board;
 mod clock;
 mod config;
+mod debug;
+mod debug_walk;
 mod digest;
 mod power;
 mod run;
@@ -28,6 +30,8 @@ use crate::virtio::{DeviceKind, Slot};
 use board::Board;
 use clock::TimeSource;
 pub use config::{Clock, DeviceConfig, MachineConfig, SlotConfig};
+use debug::Stops;
+pub use debug::{Halt, WatchKind};
 pub use digest::Digest;
 use digest::{PageHashes, StateHasher};
 pub use power::Power;
@@ -54,6 +58,8 @@ pub enum Exit {
     },
     /// The guest asks for a reset: [`Machine::reset`] does it.
     Reset,
+    /// A breakpoint or watchpoint was met. The next call goes on behind it.
+    Halted(Halt),
 }
 
 /// What a hart does between its turns.
@@ -119,6 +125,10 @@ pub struct Machine {
     deadline: Option<u64>,
     hashes: PageHashes,
     statistics: Statistics,
+    // The debugger's.
+    stops: Stops,
+    /// The hart that stopped before a breakpoint and is to go on now.
+    passing: Option<usize>,
 }
 
 impl Machine {
@@ -145,6 +155,8 @@ impl Machine {
             deadline: None,
             hashes: PageHashes::new(config.ram_size),
             statistics: Statistics::default(),
+            stops: Stops::default(),
+            passing: None,
             config,
         };
         machine.power_on()?;
@@ -191,6 +203,7 @@ impl Machine {
         self.power = Power::On;
         self.symbols = plan.symbols;
         self.code = CodeCache::new(config.ram_size);
+        self.code.mark(self.stops.breakpoints());
         self.shortcuts = (0..harts).map(|_| FetchShortcuts::default()).collect();
         self.deadline = None;
         self.hashes = PageHashes::new(config.ram_size);
@@ -219,10 +232,9 @@ impl Machine {
                 }
             }
         }
-        if let Some(tohost) = self.symbols.tohost
-            && let Some(offset) = tohost.checked_sub(RAM_BASE)
-        {
-            self.arena.ram().set_flags(offset, PageFlags::WATCHED);
+        let ram = self.arena.ram();
+        for offset in self.stops.watched().chain(tohost_offset(&self.symbols)) {
+            ram.set_flags(offset, PageFlags::WATCHED);
         }
     }
 
@@ -415,6 +427,11 @@ impl From<&Plan<'_>> for Start {
             registers: plan.registers.clone(),
         }
     }
+}
+
+/// Where an ELF kernel says how it ended, as an offset in RAM.
+fn tohost_offset(symbols: &Symbols) -> Option<u64> {
+    symbols.tohost?.checked_sub(RAM_BASE)
 }
 
 /// Writes what the plan says into RAM, which is zero.

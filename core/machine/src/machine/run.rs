@@ -2,13 +2,14 @@
 
 use super::board::BoardBus;
 use super::power::Power;
-use super::{Exit, HartState, Machine};
+use super::{Exit, Halt, HartState, Machine, WatchKind, tohost_offset};
 use crate::cpu::{Cause, Effects};
 use crate::host::Host;
 use crate::interp::{Engine, Stop};
 use crate::machine::Clock;
 use crate::mem::{Memory, PhysAddr};
 use crate::time::Ticks;
+use crate::trace::Event;
 
 /// What one hart's run came to.
 enum Outcome {
@@ -16,6 +17,19 @@ enum Outcome {
     Continue,
     /// The hart gives up the rest of its turn.
     Yield,
+    /// The debugger wants to know.
+    Halt(Halt),
+}
+
+/// What one run of the engine came to.
+struct Ran {
+    /// Steps that were made.
+    made: u64,
+    stop: Stop,
+    /// Whether `tohost` was written.
+    told: bool,
+    /// The watchpoint that was met.
+    met: Option<(u64, WatchKind)>,
 }
 
 impl Machine {
@@ -25,7 +39,7 @@ impl Machine {
             return Some(Exit::Waiting);
         }
         if core::mem::take(&mut self.turn.sample) {
-            self.sample();
+            self.sample(host);
         }
         let id = self.turn.hart;
         if !self.is_ready(id) {
@@ -40,6 +54,7 @@ impl Machine {
         match self.run_hart(id, steps, host) {
             Outcome::Continue if self.harts.len() > 1 && self.turn.left == 0 => self.end_turn(host),
             Outcome::Yield if self.harts.len() > 1 => self.end_turn(host),
+            Outcome::Halt(halt) => Some(Exit::Halted(halt)),
             _ => None,
         }
     }
@@ -176,7 +191,7 @@ impl Machine {
 
     /// Carries lines and timers to the harts, and lets the hart whose turn it is take an
     /// interrupt.
-    fn sample(&mut self) {
+    fn sample(&mut self, host: &mut dyn Host) {
         let now = self.now();
         let mtime = self.board.aclint.mtime(now);
         if self.board.lines.take_changed() {
@@ -198,12 +213,30 @@ impl Machine {
             return;
         };
         if let Some(interrupt) = hart.pending_interrupt() {
-            let cause = Cause::from(interrupt);
-            self.statistics.count_trap(cause);
-            // A hart has no shortcut that depends on what a trap changes: they are kept by
-            // privilege and context.
-            let _ = hart.enter_trap(cause, 0);
+            self.trap(id, Cause::from(interrupt), 0, host);
         }
+    }
+
+    /// Has a hart enter a trap. Returns whether an interrupt is pending in the handler.
+    pub(super) fn trap(&mut self, id: usize, cause: Cause, tval: u64, host: &mut dyn Host) -> bool {
+        self.statistics.count_trap(cause);
+        let Some(hart) = self.harts.get_mut(id) else {
+            return false;
+        };
+        let pc = hart.pc;
+        // A hart has no shortcut that depends on what a trap changes: they are kept by privilege
+        // and context.
+        let _ = hart.enter_trap(cause, tval);
+        if host.traces() {
+            host.trace(&Event::Trap {
+                hart: id,
+                cause: cause.code(),
+                tval,
+                pc,
+                handler: hart.pc,
+            });
+        }
+        hart.pending_interrupt().is_some()
     }
 
     /// Runs a hart for `steps` steps at most.
@@ -212,31 +245,36 @@ impl Machine {
         let mut left = steps;
         while left > 0 {
             let end = self.beats + left;
-            let Some((made, stop, accesses, watched)) = self.run_engine(id, left, end, host) else {
+            let Some(ran) = self.run_engine(id, left, end, host) else {
                 return Outcome::Yield;
             };
-            left -= made;
-            self.step(id, made);
-            self.statistics.mmio += accesses;
-            match stop {
+            left -= ran.made;
+            self.step(id, ran.made);
+            match ran.stop {
                 Stop::Budget => return Outcome::Continue,
                 Stop::Attention => {
                     self.turn.sample = true;
                     self.deadline = None;
-                    self.look(watched);
+                    self.look(ran.told);
+                    if let Some((address, kind)) = ran.met {
+                        return Outcome::Halt(Halt::Watchpoint {
+                            hart: id,
+                            address,
+                            kind,
+                        });
+                    }
                     return Outcome::Continue;
+                }
+                Stop::Breakpoint => {
+                    self.passing = Some(id);
+                    return Outcome::Halt(Halt::Breakpoint { hart: id });
                 }
                 Stop::Trap { exception, tval } => {
                     left -= 1;
                     self.step(id, 1);
-                    let cause = Cause::from(exception);
-                    self.statistics.count_trap(cause);
-                    if let Some(hart) = self.harts.get_mut(id) {
-                        let _ = hart.enter_trap(cause, tval);
-                        if hart.pending_interrupt().is_some() {
-                            self.turn.sample = true;
-                            return Outcome::Continue;
-                        }
+                    if self.trap(id, Cause::from(exception), tval, host) {
+                        self.turn.sample = true;
+                        return Outcome::Continue;
                     }
                 }
                 Stop::System { inst, length } => {
@@ -276,13 +314,7 @@ impl Machine {
         }
     }
 
-    fn run_engine(
-        &mut self,
-        id: usize,
-        steps: u64,
-        end: u64,
-        host: &mut dyn Host,
-    ) -> Option<(u64, Stop, u64, bool)> {
+    fn run_engine(&mut self, id: usize, steps: u64, end: u64, host: &mut dyn Host) -> Option<Ran> {
         let still = self.harts.len() > 1;
         let view = self.arena.hart(id)?;
         let ram = view.ram;
@@ -294,7 +326,10 @@ impl Machine {
             end: if still { self.beats } else { end },
             still,
             accesses: 0,
-            watched: false,
+            stops: &self.stops,
+            tohost: tohost_offset(&self.symbols),
+            told: false,
+            met: None,
         };
         let mut engine = Engine {
             hart: self.harts.get_mut(id)?,
@@ -302,17 +337,25 @@ impl Machine {
             code: &mut self.code,
             shortcuts: self.shortcuts.get_mut(id)?,
             bus: &mut bus,
+            breakpoints: self.stops.breakpoints(),
+            pass: self.passing.take_if(|passing| *passing == id).is_some(),
         };
         let (made, stop) = engine.run(steps);
-        Some((made, stop, bus.accesses, bus.watched))
+        self.statistics.mmio += bus.accesses;
+        Some(Ran {
+            made,
+            stop,
+            told: bus.told,
+            met: bus.met,
+        })
     }
 
-    /// What may have come of a device access or of a watched store.
-    fn look(&mut self, watched: bool) {
+    /// What may have come of a device access or of a store to `tohost`.
+    fn look(&mut self, told: bool) {
         if let Some(finish) = self.board.finisher.take() {
             self.power = Power::from_finish(finish);
         }
-        if watched
+        if told
             && let Some(tohost) = self.symbols.tohost
             && let Ok(value) = Memory::new(self.arena.ram()).load::<u64>(PhysAddr(tohost))
             && let Some(power) = Power::from_tohost(value)

@@ -1,7 +1,7 @@
 //! Instructions of the system: the one implementation of each.
 
-use super::Machine;
 use super::board::BoardBus;
+use super::{Machine, tohost_offset};
 use crate::cpu::{Cause, CsrOp, Effects, Exception, Illegal, Privilege};
 use crate::host::Host;
 use crate::interp::Engine;
@@ -33,14 +33,9 @@ impl Machine {
         match self.attempt(id, inst, length, host) {
             Ok(done) => done,
             Err((exception, tval)) => {
-                let cause = Cause::from(exception);
-                self.statistics.count_trap(cause);
-                let Some(hart) = self.harts.get_mut(id) else {
-                    return Done::default();
-                };
-                let _ = hart.enter_trap(cause, tval);
+                let sample = self.trap(id, Cause::from(exception), tval, host);
                 Done {
-                    sample: hart.pending_interrupt().is_some(),
+                    sample,
                     ..Done::default()
                 }
             }
@@ -64,7 +59,7 @@ impl Machine {
         let mut yields = false;
         let effects = match inst.op {
             Op::Csrrw | Op::Csrrs | Op::Csrrc | Op::Csrrwi | Op::Csrrsi | Op::Csrrci => {
-                let effects = self.csr(id, inst, mtime).map_err(illegal)?;
+                let effects = self.csr_instruction(id, inst, mtime).map_err(illegal)?;
                 self.advance_pc(id, length);
                 effects
             }
@@ -145,7 +140,7 @@ impl Machine {
     }
 
     /// CSRRW and its kin. A read that goes nowhere and a write of nothing are not made.
-    fn csr(&mut self, id: usize, inst: &Inst, mtime: u64) -> Result<Effects, Illegal> {
+    fn csr_instruction(&mut self, id: usize, inst: &Inst, mtime: u64) -> Result<Effects, Illegal> {
         let (Some(hart), Some(view)) = (self.harts.get_mut(id), self.arena.hart(id)) else {
             return Ok(Effects::NONE);
         };
@@ -217,7 +212,10 @@ impl Machine {
             end,
             still: true,
             accesses: 0,
-            watched: false,
+            stops: &self.stops,
+            tohost: tohost_offset(&self.symbols),
+            told: false,
+            met: None,
         };
         let (Some(hart), Some(shortcuts)) = (self.harts.get_mut(id), self.shortcuts.get_mut(id))
         else {
@@ -229,6 +227,8 @@ impl Machine {
             code: &mut self.code,
             shortcuts,
             bus: &mut bus,
+            breakpoints: &[],
+            pass: false,
         };
         if inst.op == Op::CboZero {
             engine.zero_block(address)

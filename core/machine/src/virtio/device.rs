@@ -11,6 +11,7 @@ use crate::host::{BlockRequest, BlockResult, Host};
 use crate::mem::Memory;
 use crate::pending::Pending;
 use crate::time::Ticks;
+use crate::trace::Event;
 
 /// The most queues that a device has.
 pub const MAX_QUEUES: usize = 8;
@@ -97,8 +98,17 @@ impl DeviceCtx<'_> {
             return Ok(None);
         };
         let chain = ring.pop(&self.memory, self.features)?;
-        if chain.is_some() {
+        if let Some(chain) = &chain {
             *left = left.checked_sub(1).ok_or(QueueError::Overrun)?;
+            if self.host.traces() {
+                self.host.trace(&Event::Taken {
+                    slot: self.slot,
+                    queue,
+                    head: chain.head,
+                    readable: chain.reader.remaining().into(),
+                    writable: chain.writer.len().into(),
+                });
+            }
         }
         Ok(chain)
     }
@@ -106,6 +116,14 @@ impl DeviceCtx<'_> {
     /// Hands a chain back to the driver, with the number of bytes written from its first writable
     /// byte on.
     pub fn push(&mut self, queue: usize, head: u16, written: u32) -> Result<(), QueueError> {
+        if self.host.traces() {
+            self.host.trace(&Event::Used {
+                slot: self.slot,
+                queue,
+                head,
+                written,
+            });
+        }
         match self.queues.get_mut(queue) {
             Some(ring) => ring.push(&self.memory, head, written),
             None => Ok(()),

@@ -151,6 +151,15 @@ fn empty_transmitter_interrupts_when_enabled_and_after_each_character() {
 }
 
 #[test]
+fn enabling_what_is_enabled_raises_nothing() {
+    let mut board = Board::with_fifos();
+    board.write(IER_DLM, IER_EMPTY);
+    assert_eq!(board.cause(), IIR_EMPTY);
+    board.write(IER_DLM, IER_EMPTY | IER_RECEIVED);
+    assert!(!board.irq());
+}
+
+#[test]
 fn reading_iir_keeps_a_cause_that_it_did_not_report() {
     let mut board = Board::with_fifos();
     board.write(IER_DLM, IER_EMPTY | IER_RECEIVED);
@@ -177,6 +186,19 @@ fn clearing_the_receiver_drops_what_it_holds() {
     board.type_in(b"abc");
     board.write(IIR_FCR, FCR_ENABLE | FCR_CLEAR_RECEIVER);
     assert_eq!(board.read_all(), b"");
+}
+
+#[test]
+fn switching_the_fifos_empties_them() {
+    for fcr in [0, FCR_ENABLE] {
+        let mut board = Board::new();
+        board.write(IIR_FCR, fcr ^ FCR_ENABLE);
+        board.type_in(b"a");
+        board.write(IIR_FCR, fcr ^ FCR_ENABLE);
+        assert_ne!(board.read(LSR) & LSR_READY, 0, "nothing was switched");
+        board.write(IIR_FCR, fcr);
+        assert_eq!(board.read_all(), b"");
+    }
 }
 
 #[test]
