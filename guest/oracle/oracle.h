@@ -4,8 +4,9 @@
 
 typedef unsigned long u64;
 
-// mcause of the last access, or NO_TRAP.
-extern volatile u64 trapped;
+// Of the last trap: mcause, mtval, mstatus, and a0 as it was.
+extern volatile u64 trapped[4];
+// mcause of an access that did not trap.
 #define NO_TRAP 0xff
 
 #define MPP_SUPERVISOR (1ul << 11)
@@ -18,6 +19,7 @@ u64 load4(u64 va, u64 bits, u64 ignored), load8(u64 va, u64 bits, u64 ignored);
 u64 store1(u64 va, u64 bits, u64 value), store2(u64 va, u64 bits, u64 value);
 u64 store4(u64 va, u64 bits, u64 value), store8(u64 va, u64 bits, u64 value);
 u64 fetch(u64 va, u64 bits);
+void descend(u64 pc, u64 mstatus, u64 value);
 
 static void put(char c) { *(volatile unsigned char *)0x10000000 = c; }
 
@@ -51,9 +53,9 @@ static int rarely(u64 n) { return below(n) == 0; }
 #define TARGET_PAGES 64
 
 // Makes an access of `size` bytes (kind 0 a fetch, 1 a load, 2 a store of zero) with the
-// privilege and rights in `bits`, and returns what was loaded. Afterwards `trapped` is set.
-static u64 access(u64 kind, u64 at, u64 size, u64 bits) {
-    trapped = NO_TRAP;
+// privilege and rights in `bits`, and returns what was loaded. Afterwards `trapped[0]` is set.
+static inline u64 access(u64 kind, u64 at, u64 size, u64 bits) {
+    trapped[0] = NO_TRAP;
     asm volatile("csrc mstatus, %0" ::"r"(MPRV | SUM | MXR | 3ul << 11));
     if (kind == 0)
         return fetch(at, bits);

@@ -45,7 +45,7 @@ int main(void) {
             if ((at & 0xfff) + size > 0x1000) at -= 8;
             u64 bits = below(2) * MPP_SUPERVISOR;
             access(kind, at, size, bits);
-            print(kind), print(at), print(size), print(bits), print(trapped);
+            print(kind), print(at), print(size), print(bits), print(trapped[0]);
         }
         put('\n');
     }

@@ -23,6 +23,11 @@ trap:
     la t0, trapped
     csrr t1, mcause
     sd t1, 0(t0)
+    csrr t1, mtval
+    sd t1, 8(t0)
+    csrr t1, mstatus
+    sd t1, 16(t0)
+    sd a0, 24(t0)
     csrw mepc, a3
     li t1, 0x20000              # MPRV
     csrc mstatus, t1
@@ -61,9 +66,18 @@ fetch:
     csrw mepc, a0
     mret
 
+# descend(address, mstatus, value for the code there in a1): the trap handler returns.
+.globl descend
+descend:
+    mv a3, ra
+    csrw mstatus, a1
+    csrw mepc, a0
+    mv a1, a2
+    mret
+
 .bss
 .balign 16
 .globl trapped
-trapped: .space 16
+trapped: .space 32
 .space 16384
 stack_top:

@@ -81,7 +81,7 @@ int main(void) {
         for (int k = 0; k < 3; k++) {
             u64 kind = order[k];
             u64 loaded = access(kind, va + offsets[kind], 8, bits);
-            print(kind), print(trapped), print(loaded), print(*entries[level]);
+            print(kind), print(trapped[0]), print(loaded), print(*entries[level]);
         }
         put('\n');
         for (int l = 0; l < 5; l++)

@@ -1,11 +1,12 @@
-//! Address translation and physical memory protection against QEMU: programs in `guest/oracle`
-//! draw random page tables and PMP entries, make accesses, and print what became of them; the
-//! same cases are put to a hart here.
+//! Translation, physical memory protection and privilege against QEMU: programs in `guest/oracle`
+//! draw random page tables, PMP entries and CSRs, make accesses, and print what became of them;
+//! the same cases are put to a hart here.
 //!
 //! Needs `qemu-system-riscv64` (10 or later) and `riscv64-linux-gnu-gcc`, hence ignored by
 //! default; `VIRTARIUM_PRIVILEGED_CASES` sets the number of cases (2,000; 100,000 with
 //! `VIRTARIUM_SOAK=1`), `VIRTARIUM_SEED` repeats a run.
 
+mod legality;
 mod oracle;
 
 use virtarium_machine::arena::{Arena, Heap, Ram};

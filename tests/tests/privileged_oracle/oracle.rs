@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The extensions that are compared, and none that changes what an encoding means.
-const CPU: &str = "rv64,h=false,debug=false,v=false,svade=true,svadu=true,svnapot=true,svpbmt=true";
+const CPU: &str = "rv64,h=false,debug=false,v=false,svade=true,svadu=true,svnapot=true,\
+                   svpbmt=true,svinval=true,sstc=true";
 
 /// Runs `guest/oracle/NAME.c` with this seed and number of cases, and returns the numbers on
 /// each line that it printed.
@@ -41,6 +42,12 @@ fn compile(name: &str, seed: u64, cases: u64) -> PathBuf {
         .args(["-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments"])
         .args(["-T", "oracle.ld", "start.S"])
         .arg(format!("{name}.c"))
+        .args(
+            folder
+                .join(format!("{name}.S"))
+                .exists()
+                .then(|| format!("{name}.S")),
+        )
         .arg(format!("-DSEED={seed}ul"))
         .arg(format!("-DCASES={cases}ul"))
         .arg("-o")
