@@ -2,4 +2,5 @@
 
 pub mod crash;
 pub mod fuzz;
+pub mod notes;
 pub mod random;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use virtarium_machine::fdt::{Description, Mmu, Node, Tree, View};
+use virtarium_tests::notes::have;
 
 fn description(harts: usize, view: View) -> Description<'static> {
     Description {
@@ -22,24 +23,9 @@ fn description(harts: usize, view: View) -> Description<'static> {
     }
 }
 
-/// Whether a program is installed; says so if it is not, because a test that is skipped in
-/// silence is no test.
-fn have(program: &str) -> bool {
-    let found = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !found {
-        eprintln!("skipped: {program} is not installed");
-    }
-    found
-}
-
 #[test]
 fn dtc_reads_the_tree_without_a_warning() {
-    if !have("dtc") {
+    if !have("dtc", "dtc_reads_the_tree_without_a_warning") {
         return;
     }
     for (harts, view) in [
@@ -96,7 +82,7 @@ fn plain(node: &Node) -> Vec<(&str, &[u8])> {
 #[test]
 fn qemu_describes_the_same_chips() {
     const QEMU: &str = "qemu-system-riscv64";
-    if !have(QEMU) {
+    if !have(QEMU, "qemu_describes_the_same_chips") {
         return;
     }
     let file = std::env::temp_dir().join(format!("virtarium-{}.dtb", std::process::id()));

@@ -4,7 +4,18 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "bench")]
 mod bench;
+#[cfg(not(feature = "bench"))]
+#[path = "handover.rs"]
+mod bench;
+mod check;
+mod image;
+mod process;
+mod setup;
+mod stages;
+mod start;
+mod test;
 mod workspace;
 
 #[derive(Parser)]
@@ -16,19 +27,38 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Boot Linux: build the program and run it
+    Start(start::Options),
+    /// Run everything that CI runs: checks, tests, fuzz targets
+    Test(test::Options),
+    /// Format, lints, documentation, licences and the rules of this repository
+    Check(check::Options),
     /// Measure the same programs natively, in QEMU and here, side by side
     Bench(bench::Options),
+    /// Fetch, build and list guest images (`virtarium image`)
+    Image(image::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Bench(options) => bench::run(&options),
+        Command::Start(options) => start::run(&options),
+        Command::Test(options) => test::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Check(options) => check::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Image(options) => image::run(&options),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("xtask: {error:#}");
-            ExitCode::FAILURE
-        }
+    result.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
     }
 }

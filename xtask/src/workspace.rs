@@ -1,10 +1,12 @@
 //! Where things are in this repository, and how its own programs are built.
 
 use std::env;
+use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+
+use crate::process;
 
 /// The folder of the workspace's `Cargo.toml`.
 pub fn root() -> &'static Path {
@@ -17,19 +19,18 @@ pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
-/// Builds the `virtarium` program with the release profile and returns its path.
+/// Builds the `virtarium` program with the release profile and returns its path. The first
+/// build takes minutes, so somebody at a terminal sees it go on.
 ///
 /// # Errors
 /// If cargo cannot be run or the build fails; cargo has said why.
 pub fn release_program() -> Result<PathBuf> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .current_dir(root())
-        .args(["build", "--quiet", "--release", "--package", "virtarium"])
-        .arg("--target-dir")
-        .arg(target())
-        .status()
-        .context("cargo cannot be run")?;
+    let mut cargo = process::cargo();
+    cargo.args(["build", "--release", "--package", "virtarium"]);
+    if !stderr().is_terminal() {
+        cargo.arg("--quiet");
+    }
+    let status = cargo.status().context("cargo cannot be run")?;
     ensure!(status.success(), "`cargo build --release` failed");
     Ok(target().join("release").join("virtarium"))
 }

@@ -1,0 +1,124 @@
+//! The programs that tests call.
+
+use std::process::Command;
+
+use crate::process;
+
+/// A program from outside, and what is skipped without it.
+pub struct Need {
+    /// What people call it.
+    pub what: &'static str,
+    /// Debian's package.
+    pub package: &'static str,
+    /// Whether Debian 12 has it, in a version that is new enough, in its backports only.
+    pub from_backports: bool,
+    /// The tests that are skipped without it.
+    pub tests: &'static str,
+    present: fn() -> bool,
+}
+
+const NEEDS: [Need; 8] = [
+    Need {
+        what: "C++ compiler",
+        package: "g++",
+        from_backports: false,
+        tests: "fuzz targets (libFuzzer is written in C++)",
+        present: || runs("c++", &["--version"]),
+    },
+    Need {
+        what: "cmake",
+        package: "cmake",
+        from_backports: false,
+        tests: "F and D against SoftFloat (nothing in tests/ builds without it)",
+        present: || runs("cmake", &["--version"]),
+    },
+    Need {
+        what: "C compiler for riscv64",
+        package: "gcc-riscv64-linux-gnu",
+        from_backports: false,
+        tests: "guest programs",
+        present: || runs("riscv64-linux-gnu-gcc", &["--version"]),
+    },
+    Need {
+        what: "C library for riscv64",
+        package: "libc6-dev-riscv64-cross",
+        from_backports: false,
+        tests: "guest programs",
+        present: || prints_path("riscv64-linux-gnu-gcc", "-print-file-name=libc.a"),
+    },
+    Need {
+        what: "bare C compiler for riscv64",
+        package: "gcc-riscv64-unknown-elf",
+        from_backports: false,
+        tests: "instructions assembled by the GNU assembler",
+        present: || runs("riscv64-unknown-elf-gcc", &["--version"]),
+    },
+    Need {
+        what: "dtc",
+        package: "device-tree-compiler",
+        from_backports: false,
+        tests: "device tree read by others",
+        present: || runs("dtc", &["--version"]),
+    },
+    Need {
+        what: "e2fsck, mke2fs, debugfs",
+        package: "e2fsprogs",
+        from_backports: false,
+        tests: "file systems after a crash",
+        present: || {
+            let tools = ["e2fsck", "mke2fs", "debugfs"];
+            tools.iter().all(|tool| runs(tool, &["-V"]))
+        },
+    },
+    Need {
+        what: "qemu-system-riscv64 10",
+        package: "qemu-system-riscv",
+        from_backports: true,
+        tests: "instructions, device tree and speed against QEMU",
+        present: qemu,
+    },
+];
+
+/// The oldest QEMU that judges our instructions: older ones lack extensions.
+const QEMU: u32 = 10;
+
+/// What is not there.
+pub fn missing() -> Vec<&'static Need> {
+    const ALL: &[Need] = &NEEDS;
+    ALL.iter().filter(|need| !(need.present)()).collect()
+}
+
+fn runs(program: &str, arguments: &[&str]) -> bool {
+    // e2fsprogs live where only root's path looks.
+    let mut command = Command::new(program);
+    process::succeeds(command.args(arguments))
+        || process::succeeds(Command::new(format!("/usr/sbin/{program}")).args(arguments))
+}
+
+/// Whether the compiler knows the file: it prints the bare name of one that it does not.
+fn prints_path(program: &str, argument: &str) -> bool {
+    process::output(Command::new(program).arg(argument)).is_some_and(|path| path.contains('/'))
+}
+
+fn qemu() -> bool {
+    let version = process::output(Command::new("qemu-system-riscv64").arg("--version"));
+    version.is_some_and(|text| major(&text).is_some_and(|major| major >= QEMU))
+}
+
+/// The major version in what `qemu-system-riscv64 --version` prints.
+fn major(text: &str) -> Option<u32> {
+    let (_, version) = text.split_once("version ")?;
+    version.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_qemu_is_read() {
+        let text = "QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)\nCopyright";
+        assert_eq!(major(text), Some(10));
+        assert_eq!(major("QEMU emulator"), None);
+    }
+}

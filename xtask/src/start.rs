@@ -1,0 +1,37 @@
+//! `cargo xtask start`: from a fresh clone to a running Linux.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::{process, workspace};
+
+/// Where the machine is to be seen.
+#[derive(Args)]
+pub struct Options {
+    /// Run in this terminal
+    #[arg(long)]
+    terminal: bool,
+    /// Arguments of `virtarium run` (after `--`)
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// Builds the program and boots the default guest; ends with the guest's exit status.
+///
+/// # Errors
+/// If the program cannot be built or started.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    if !options.terminal {
+        eprintln!("There is no page yet: starting in this terminal, as with --terminal.");
+    }
+    let program = workspace::release_program()?;
+    eprintln!("Press Ctrl-A X to leave; `poweroff` in the guest does it as well.");
+    let status = Command::new(&program)
+        .arg("run")
+        .args(&options.arguments)
+        .status()
+        .with_context(|| format!("{} cannot be run", program.display()))?;
+    Ok(process::exit_code(status))
+}
