@@ -1,11 +1,14 @@
 //! The command line of `virtarium image`.
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::cache::write_atomically;
-use super::{GUESTS, Options, Progress, guest, new_lock};
+use super::progress::megabytes;
+use super::{GUESTS, Guest, Options, convert, fetch, guest, image_name, list, new_lock, verify};
+use crate::args::units::parse_memory;
 
 /// Fetch and build guest images.
 #[derive(Debug, clap::Args)]
@@ -46,24 +49,55 @@ impl Source {
             lock: self.lock,
             locked: self.locked,
             keyring: self.keyring,
-            progress: Progress::auto(),
+            ..Options::default()
         }
     }
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Fetch the packages of guests and build what is not in the cache; print the files
+    /// Fetch packages into the cache, without building
+    Fetch {
+        /// Images of the lock [default: all]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Build guests out of their packages, fetching what is missing; print their files
     Build {
         /// Guests [default: busybox]
         #[arg(value_name = "NAME", value_parser = GUESTS)]
         names: Vec<String>,
     },
+    /// List images, their packages and what is in the cache
+    List,
+    /// Check everything in the cache against its hashes
+    Verify,
     /// Pin the newest packages of the mirror, from its signed index
     Lock {
         /// The lock file to write [default: the standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Pack a directory into an initramfs, as root's
+    Initramfs {
+        /// The directory
+        #[arg(value_name = "DIR")]
+        source: PathBuf,
+        /// The file to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Make an ext4 disk of a directory or a tar archive (.tar, .tar.gz, .tar.xz, .tar.zst)
+    Ext4 {
+        /// The directory or archive
+        #[arg(value_name = "DIR|TAR")]
+        source: PathBuf,
+        /// Size of the file system, rounded up to 128M
+        #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_memory)]
+        size: u64,
+        /// The file to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
     },
 }
 
@@ -75,35 +109,78 @@ impl ImageCommand {
     pub fn run(self) -> Result<()> {
         let options = self.source.options();
         match self.verb {
-            Verb::Build { names } => {
-                let names = if names.is_empty() {
-                    vec!["busybox".to_owned()]
-                } else {
-                    names
-                };
-                for name in names {
-                    let guest = guest(&options, &name)?;
-                    println!("kernel={}", guest.kernel.display());
-                    if let Some(initrd) = &guest.initrd {
-                        println!("initrd={}", initrd.display());
-                    }
-                    if let Some(disk) = &guest.disk {
-                        println!("disk={}", disk.display());
-                    }
-                    println!("append={}", guest.append);
+            Verb::Fetch { names } => fetch(&options, &names),
+            Verb::Build { names } if names.is_empty() => print_guest(&guest(&options, "busybox")?),
+            Verb::Build { names } => names
+                .iter()
+                .try_for_each(|name| print_guest(&guest(&options, name)?)),
+            Verb::List => print_list(&options),
+            Verb::Verify => {
+                let wrong = verify(&options)?;
+                let mut out = std::io::stdout().lock();
+                for line in &wrong {
+                    writeln!(out, "{line}")?;
                 }
+                ensure!(
+                    wrong.is_empty(),
+                    "{} in the cache is damaged; it is fetched or built again when it is used",
+                    if wrong.len() == 1 {
+                        "one thing"
+                    } else {
+                        "something"
+                    }
+                );
                 Ok(())
             }
             Verb::Lock { output } => {
                 let text = new_lock(&options)?.to_text()?;
                 match output {
                     Some(path) => write_atomically(&path, text.as_bytes()),
-                    None => {
-                        print!("{text}");
-                        Ok(())
-                    }
+                    None => Ok(std::io::stdout().write_all(text.as_bytes())?),
                 }
             }
+            Verb::Initramfs { source, output } => convert::initramfs(&source, &output),
+            Verb::Ext4 {
+                source,
+                size,
+                output,
+            } => convert::ext4(&source, size, &output),
         }
     }
+}
+
+/// One `name=value` a line, for people and for scripts.
+fn print_guest(guest: &Guest) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let files = [
+        ("bios", guest.bios.as_ref()),
+        ("kernel", Some(&guest.kernel)),
+        ("initrd", guest.initrd.as_ref()),
+        ("disk", guest.disk.as_ref()),
+    ];
+    for (name, path) in files {
+        if let Some(path) = path {
+            writeln!(out, "{name}={}", path.display())?;
+        }
+    }
+    Ok(writeln!(out, "append={}", guest.append)?)
+}
+
+fn print_list(options: &Options) -> Result<()> {
+    let (rows, built) = list(options)?;
+    let mut out = std::io::stdout().lock();
+    for row in rows {
+        writeln!(
+            out,
+            "{:<10} {:>3} of {:>3} packages fetched  {:>8}",
+            row.name,
+            row.cached,
+            row.packages,
+            megabytes(row.size)
+        )?;
+    }
+    for dir in built {
+        writeln!(out, "{:<10} built: {}", image_name(&dir), dir.display())?;
+    }
+    Ok(())
 }

@@ -56,6 +56,7 @@ enum Broken {
 #[derive(Clone)]
 pub struct Client {
     agent: ureq::Agent,
+    pause: Duration,
 }
 
 impl Default for Client {
@@ -67,10 +68,26 @@ impl Default for Client {
 impl Client {
     /// A client that uses the proxies of the environment and the host's certificates.
     pub fn new() -> Self {
+        Self {
+            agent: Self::config().build().new_agent(),
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// A client for servers of tests: no proxy, no time lost.
+    #[cfg(test)]
+    pub fn direct() -> Self {
+        Self {
+            agent: Self::config().proxy(None).build().new_agent(),
+            pause: Duration::from_millis(1),
+        }
+    }
+
+    fn config() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::PlatformVerifier)
             .build();
-        let agent = ureq::Agent::config_builder()
+        ureq::Agent::config_builder()
             .tls_config(tls)
             .http_status_as_error(false)
             .user_agent(concat!("virtarium/", env!("CARGO_PKG_VERSION")))
@@ -78,9 +95,6 @@ impl Client {
             .timeout_connect(Some(Duration::from_secs(20)))
             .timeout_recv_response(Some(Duration::from_secs(60)))
             .timeout_per_read(Some(Duration::from_secs(30)))
-            .build()
-            .new_agent();
-        Self { agent }
     }
 
     /// A small file, at most `limit` bytes, into memory.
@@ -88,7 +102,7 @@ impl Client {
     /// # Errors
     /// [`Failure::Gone`] if there is none; otherwise what went wrong, with the URL.
     pub fn bytes(&self, url: &str, limit: u64) -> Result<Vec<u8>, Failure> {
-        let mut pause = FIRST_PAUSE;
+        let mut pause = self.pause;
         for attempt in 1.. {
             match self.bytes_once(url, limit) {
                 Ok(bytes) => return Ok(bytes),
@@ -169,7 +183,7 @@ impl Client {
     ) -> Result<(), Failure> {
         let mut barren = 0;
         let mut restarts = 0;
-        let mut pause = FIRST_PAUSE;
+        let mut pause = self.pause;
         loop {
             let mut have = fs::metadata(part).map_or(0, |meta| meta.len());
             if have > size {
@@ -198,7 +212,7 @@ impl Client {
             }
             if now > have {
                 barren = 0;
-                pause = FIRST_PAUSE;
+                pause = self.pause;
             } else {
                 barren += 1;
                 if barren >= BARREN_ATTEMPTS {
@@ -314,3 +328,6 @@ fn broken(url: &str, error: ureq::Error) -> Broken {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

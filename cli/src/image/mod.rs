@@ -6,18 +6,23 @@
 //! Nothing of the host is needed but a file system and the network: no apt, dpkg, mke2fs,
 //! cpio or root. What an image is made of stands in `guest/images` as text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 pub mod busybox;
 pub mod cache;
 pub mod closure;
 pub mod command;
 pub mod control;
+pub mod convert;
 pub mod cpio;
 pub mod deb;
+pub mod debian;
 pub mod digest;
+pub mod ext4;
+pub mod firmware;
 pub mod http;
 pub mod index;
 pub mod kernel;
@@ -39,6 +44,9 @@ use store::{Recipe, Store};
 /// source, which take two thirds of the boot of Debian's kernel.
 pub const QUICK: &str = "cryptomgr.notests initcall_blacklist=jent_mod_init";
 
+/// Boots a guest whose disk it may write to, and waits until it powers off.
+pub type Runner = Arc<dyn Fn(&Guest) -> Result<()> + Send + Sync>;
+
 /// Where images come from and go to.
 #[derive(Clone)]
 pub struct Options {
@@ -52,8 +60,17 @@ pub struct Options {
     pub locked: bool,
     /// OpenPGP keys that may sign the archive's index, in place of Debian's.
     pub keyring: Option<PathBuf>,
+    /// Runs a guest to its end, and fails if the guest does: with it, a system that needs
+    /// configuring is configured once when it is built; without, at its first boot.
+    pub runner: Option<Runner>,
     /// Where progress goes.
     pub progress: Progress,
+    /// The client for the mirror, if not the usual one.
+    #[cfg(test)]
+    pub client: Option<http::Client>,
+    /// What stands in for the committed recipe and lock.
+    #[cfg(test)]
+    pub committed: Option<(String, String)>,
 }
 
 impl Default for Options {
@@ -64,7 +81,12 @@ impl Default for Options {
             lock: None,
             locked: false,
             keyring: None,
+            runner: None,
             progress: Progress::auto(),
+            #[cfg(test)]
+            client: None,
+            #[cfg(test)]
+            committed: None,
         }
     }
 }
@@ -72,7 +94,9 @@ impl Default for Options {
 /// The files of a guest, ready to boot.
 #[derive(Clone, Debug)]
 pub struct Guest {
-    /// A RISC-V Image.
+    /// Firmware that starts in M-mode, in place of the machine's own.
+    pub bios: Option<PathBuf>,
+    /// What is started in S-mode: a RISC-V Image, or a boot loader.
     pub kernel: PathBuf,
     /// An initramfs.
     pub initrd: Option<PathBuf>,
@@ -84,7 +108,7 @@ pub struct Guest {
 }
 
 /// Names that [`guest`] knows.
-pub const GUESTS: [&str; 1] = ["busybox"];
+pub const GUESTS: [&str; 3] = ["busybox", "debian", "u-boot"];
 
 const BUSYBOX: Recipe = Recipe {
     name: "busybox",
@@ -95,7 +119,12 @@ const BUSYBOX: Recipe = Recipe {
         recipe::BUSYBOX_INITTAB,
         recipe::BUSYBOX_PROFILE,
     ],
-    build: busybox::build,
+};
+
+const DEBIAN: Recipe = Recipe {
+    name: "debian",
+    inputs: &["debian"],
+    texts: &[recipe::DEBIAN_FILES, recipe::DEBIAN_SECOND_STAGE],
 };
 
 /// Makes a lock of the newest packages of the mirror, from its signed index.
@@ -106,6 +135,24 @@ pub fn new_lock(options: &Options) -> Result<lock::Lock> {
     Store::open(options)?.newest()
 }
 
+/// The same with every package configured, which takes the machine to do.
+const DEBIAN_READY: Recipe = Recipe {
+    name: "debian-ready",
+    inputs: &["debian"],
+    texts: &[
+        recipe::BUSYBOX_INIT,
+        recipe::DEBIAN_FILES,
+        recipe::DEBIAN_SECOND_STAGE,
+    ],
+};
+
+/// Debian's firmware and boot loader.
+const FIRMWARE: Recipe = Recipe {
+    name: "firmware",
+    inputs: &["firmware"],
+    texts: &[],
+};
+
 /// The files of the guest `name` (one of [`GUESTS`]), fetched and built if need be.
 ///
 /// # Errors
@@ -113,13 +160,16 @@ pub fn new_lock(options: &Options) -> Result<lock::Lock> {
 pub fn guest(options: &Options, name: &str) -> Result<Guest> {
     let mut store = Store::open(options)?;
     match name {
-        "busybox" => {
-            let dir = store.image(&BUSYBOX)?;
+        "busybox" => busybox_guest(&mut store),
+        "debian" => debian_guest(&mut store, options),
+        "u-boot" => {
+            let dir = store.image(&FIRMWARE, firmware::build)?;
             Ok(Guest {
-                kernel: dir.join("vmlinux"),
-                initrd: Some(dir.join("initrd")),
+                bios: Some(dir.join("fw_jump.bin")),
+                kernel: dir.join("u-boot-s.bin"),
+                initrd: None,
                 disk: None,
-                append: format!("console=ttyS0 {QUICK}"),
+                append: String::new(),
             })
         }
         _ => bail!(
@@ -127,4 +177,129 @@ pub fn guest(options: &Options, name: &str) -> Result<Guest> {
             GUESTS.join(", ")
         ),
     }
+}
+
+fn busybox_guest(store: &mut Store<'_>) -> Result<Guest> {
+    let dir = store.image(&BUSYBOX, busybox::build)?;
+    Ok(Guest {
+        bios: None,
+        kernel: dir.join("vmlinux"),
+        initrd: Some(dir.join("initrd")),
+        disk: None,
+        append: format!("console=ttyS0 {QUICK}"),
+    })
+}
+
+fn debian_guest(store: &mut Store<'_>, options: &Options) -> Result<Guest> {
+    let mut guest = busybox_guest(store)?;
+    guest.append.push_str(" root=/dev/vda");
+    if let Some(dir) = store.ready(&DEBIAN_READY)? {
+        guest.disk = Some(dir.join("disk.img"));
+        return Ok(guest);
+    }
+    let unpacked = store.image(&DEBIAN, debian::build)?.join("disk.img");
+    guest.disk = Some(unpacked.clone());
+    let Some(runner) = &options.runner else {
+        return Ok(guest);
+    };
+    let dir = store.image(&DEBIAN_READY, |_, scratch| {
+        let disk = scratch.join("disk.img");
+        convert::copy_sparse(&unpacked, &disk)?;
+        let mut once = guest.clone();
+        once.disk = Some(disk);
+        once.append.push_str(" virtarium.prepare");
+        runner(&once).context("the packages could not be configured in the machine")
+    })?;
+    guest.disk = Some(dir.join("disk.img"));
+    Ok(guest)
+}
+
+/// Directory of Debian's firmware and boot loader, for `--bios` and `--kernel`: OpenSBI as
+/// `fw_jump` and `fw_dynamic`, `.bin` and `.elf` (M-mode, generic platform), U-Boot as
+/// `u-boot-s.bin` (S-mode, below OpenSBI) and `u-boot-m.bin` (M-mode, alone).
+///
+/// # Errors
+/// As [`guest`].
+pub fn firmware(options: &Options) -> Result<PathBuf> {
+    Store::open(options)?.image(&FIRMWARE, firmware::build)
+}
+
+/// Fetches the packages of one of the lock's images, or of all, without building.
+///
+/// # Errors
+/// As [`guest`]; also if the lock has no such image.
+pub fn fetch(options: &Options, names: &[String]) -> Result<()> {
+    let mut store = Store::open(options)?;
+    let names = match names {
+        [] => store.lock().images.keys().cloned().collect(),
+        names => names.to_vec(),
+    };
+    names
+        .iter()
+        .try_for_each(|name| store.fetch(name).map(drop))
+}
+
+/// What the lock names and the cache has.
+#[derive(Debug)]
+pub struct Listing {
+    /// Name of an image in the lock.
+    pub name: String,
+    /// Its packages.
+    pub packages: usize,
+    /// Those of them that are in the cache.
+    pub cached: usize,
+    /// Their size in bytes, all together.
+    pub size: u64,
+}
+
+/// Lists the images of the lock in force, and the directories of built ones.
+///
+/// # Errors
+/// If the lock or the cache cannot be read.
+pub fn list(options: &Options) -> Result<(Vec<Listing>, Vec<PathBuf>)> {
+    let store = Store::open(options)?;
+    let mut rows = Vec::new();
+    for name in store.lock().images.keys() {
+        let packages = store.lock().packages_of(name)?;
+        let cached = packages
+            .iter()
+            .filter(|package| store.package_path(package).exists())
+            .count();
+        rows.push(Listing {
+            name: name.clone(),
+            packages: packages.len(),
+            cached,
+            size: packages.iter().map(|package| package.size).sum(),
+        });
+    }
+    Ok((rows, store.built()?))
+}
+
+/// Checks everything in the cache against the lock and the manifests. Gives the lines that
+/// say what is wrong; they are fetched or built again at their next use.
+///
+/// # Errors
+/// If the lock or the cache cannot be read.
+pub fn verify(options: &Options) -> Result<Vec<String>> {
+    let store = Store::open(options)?;
+    let mut wrong = Vec::new();
+    for package in &store.lock().packages {
+        let path = store.package_path(package);
+        if path.exists() && digest::Sha256::of_file(&path).ok() != Some(package.sha256) {
+            wrong.push(format!("{} is damaged", path.display()));
+        }
+    }
+    for dir in store.built()? {
+        if let Err(error) = store::check_image(&dir, u64::MAX) {
+            wrong.push(format!("{error:#}"));
+        }
+    }
+    Ok(wrong)
+}
+
+/// Name of the built image in a directory of the cache, for people.
+pub fn image_name(dir: &Path) -> &str {
+    let name = dir.file_name().and_then(|name| name.to_str());
+    let name = name.unwrap_or_default();
+    name.rsplit_once('-').map_or(name, |(name, _)| name)
 }

@@ -64,8 +64,6 @@ pub struct Recipe {
     pub inputs: &'static [&'static str],
     /// The files of `guest/images` that it takes.
     pub texts: &'static [recipe::Text],
-    /// Writes the image's files into an empty directory.
-    pub build: fn(&Inputs, &Path) -> Result<()>,
 }
 
 /// What a built image consists of.
@@ -103,13 +101,15 @@ impl<'a> Store<'a> {
     }
 
     fn own_lock(cache: &Cache, options: &Options) -> Result<Lock> {
-        let committed = Lock::parse(recipe::LOCK.1).context("the committed lock is wrong")?;
+        let committed = committed_lock(options);
+        let hash = Sha256::of(committed.as_bytes());
+        let committed = Lock::parse(committed).context("the committed lock is wrong")?;
         let path = cache.path("debian.lock");
         if options.locked || !path.exists() {
             return Ok(committed);
         }
         match Lock::read(&path) {
-            Ok(local) if local.replaces == Some(Sha256::of(recipe::LOCK.1.as_bytes())) => Ok(local),
+            Ok(local) if local.replaces == Some(hash) => Ok(local),
             Ok(_) => Ok(committed),
             Err(error) => {
                 options.progress.warn(&format!("{error:#}; it is not used"));
@@ -152,11 +152,16 @@ impl<'a> Store<'a> {
         Ok(self.cache.path(&format!("images/{}-{key}", recipe.name)))
     }
 
-    /// The directory of a built image; fetches and builds what is not there.
+    /// The directory of a built image; fetches and builds what is not there. `build` writes
+    /// the image's files into an empty directory.
     ///
     /// # Errors
     /// Whatever fetching or building says.
-    pub fn image(&mut self, recipe: &Recipe) -> Result<PathBuf> {
+    pub fn image(
+        &mut self,
+        recipe: &Recipe,
+        build: impl FnOnce(&Inputs, &Path) -> Result<()>,
+    ) -> Result<PathBuf> {
         if let Some(dir) = self.ready(recipe)? {
             return Ok(dir);
         }
@@ -176,19 +181,24 @@ impl<'a> Store<'a> {
         self.options
             .progress
             .note(&format!("building the image {}", recipe.name));
-        self.build(recipe, &inputs, &dir)?;
+        self.build(recipe, |scratch| build(&inputs, scratch), &dir)?;
         drop(guard);
         Ok(dir)
     }
 
-    fn build(&self, recipe: &Recipe, inputs: &Inputs, dir: &Path) -> Result<()> {
+    fn build(
+        &self,
+        recipe: &Recipe,
+        build: impl FnOnce(&Path) -> Result<()>,
+        dir: &Path,
+    ) -> Result<()> {
         let images = self.cache.dir("images")?;
         let scratch = images.join(format!(".{}.new", recipe.name));
         // What a killed process left; the lock on the name is held.
         remove(&scratch)?;
         remove(dir)?;
         fs::create_dir(&scratch).map_err(|error| unwritable(&scratch, error))?;
-        let made = (recipe.build)(inputs, &scratch)
+        let made = build(&scratch)
             .and_then(|()| write_manifest(&scratch))
             .and_then(|()| fs::rename(&scratch, dir).map_err(|error| unwritable(dir, error)));
         if made.is_err() {
@@ -198,7 +208,10 @@ impl<'a> Store<'a> {
     }
 
     /// The directory of a built image if it is there and whole.
-    fn ready(&self, recipe: &Recipe) -> Result<Option<PathBuf>> {
+    ///
+    /// # Errors
+    /// If the lock lacks an input.
+    pub fn ready(&self, recipe: &Recipe) -> Result<Option<PathBuf>> {
         let dir = self.image_path(recipe)?;
         if !dir.exists() {
             return Ok(None);
@@ -212,6 +225,28 @@ impl<'a> Store<'a> {
                 Ok(None)
             }
         }
+    }
+
+    /// Directories of all built images, of any lock.
+    ///
+    /// # Errors
+    /// If the cache cannot be read.
+    pub fn built(&self) -> Result<Vec<PathBuf>> {
+        let images = self.cache.path("images");
+        let entries = match fs::read_dir(&images) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", images.display()));
+            }
+        };
+        let mut dirs: Vec<PathBuf> = entries
+            .flatten()
+            .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+            .map(|entry| entry.path())
+            .collect();
+        dirs.sort();
+        Ok(dirs)
     }
 
     /// The packages of one of the lock's images, fetched and verified. If a pinned one has
@@ -263,7 +298,7 @@ impl<'a> Store<'a> {
                 ));
             }
         }
-        lock.replaces = Some(Sha256::of(recipe::LOCK.1.as_bytes()));
+        lock.replaces = Some(Sha256::of(committed_lock(self.options).as_bytes()));
         // A lock that the caller named stays as it is, and has no local one.
         if self.options.lock.is_none() {
             let path = self.cache.dir("")?.join("debian.lock");
@@ -285,7 +320,7 @@ impl<'a> Store<'a> {
             None => recipe::KEYS.1.as_bytes().to_vec(),
         };
         let keyring = Keyring::parse(&keys)?;
-        let images = Images::own()?;
+        let images = images(self.options)?;
         let (client, mirror) = self.client()?;
         let index = Index::fetch(
             client,
@@ -364,11 +399,47 @@ impl<'a> Store<'a> {
     fn client(&mut self) -> Result<&(Client, Mirror)> {
         if self.client.is_none() {
             let mirror = Mirror::find(self.options.mirror.as_deref(), Path::new("/"))?;
-            self.client = Some((Client::new(), mirror));
+            self.client = Some((new_client(self.options), mirror));
         }
         self.client
             .as_ref()
             .ok_or_else(|| anyhow!("no client for the mirror"))
+    }
+}
+
+#[cfg(not(test))]
+fn new_client(_: &Options) -> Client {
+    Client::new()
+}
+
+#[cfg(not(test))]
+fn committed_lock(_: &Options) -> &str {
+    recipe::LOCK.1
+}
+
+#[cfg(not(test))]
+fn images(_: &Options) -> Result<Images> {
+    Images::own()
+}
+
+#[cfg(test)]
+fn new_client(options: &Options) -> Client {
+    options.client.clone().unwrap_or_default()
+}
+
+#[cfg(test)]
+fn committed_lock(options: &Options) -> &str {
+    options
+        .committed
+        .as_ref()
+        .map_or(recipe::LOCK.1, |(_, lock)| lock)
+}
+
+#[cfg(test)]
+fn images(options: &Options) -> Result<Images> {
+    match &options.committed {
+        Some((images, _)) => Ok(toml::from_str(images)?),
+        None => Images::own(),
     }
 }
 
@@ -417,3 +488,6 @@ pub fn check_image(dir: &Path, hashed: u64) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

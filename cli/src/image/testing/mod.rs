@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+pub mod server;
+
 /// A directory that is removed with its value.
 pub struct Directory(PathBuf);
 
@@ -29,6 +31,7 @@ pub fn directory(name: &str) -> Directory {
 /// A Debian package under construction.
 pub struct DebBuilder {
     control: String,
+    control_files: Vec<(String, Vec<u8>)>,
     compression: &'static str,
     data: tar::Builder<Vec<u8>>,
 }
@@ -37,6 +40,7 @@ impl DebBuilder {
     pub fn new(name: &str, version: &str) -> Self {
         Self {
             control: format!("Package: {name}\nVersion: {version}\nArchitecture: riscv64\n"),
+            control_files: Vec::new(),
             compression: ".gz",
             data: tar::Builder::new(Vec::new()),
         }
@@ -53,6 +57,32 @@ impl DebBuilder {
         self
     }
 
+    /// A field of the control paragraph.
+    pub fn field(mut self, name: &str, value: &str) -> Self {
+        self.control.push_str(&format!("{name}: {value}\n"));
+        self
+    }
+
+    /// Another control file.
+    pub fn control(mut self, name: &str, content: &[u8]) -> Self {
+        self.control_files.push((name.to_owned(), content.to_vec()));
+        self
+    }
+
+    /// An entry of any kind and path, also such as no package may have.
+    pub fn entry(mut self, kind: tar::EntryType, path: &str, target: &str) -> Self {
+        let mut header = header();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_size(0);
+        let old = header.as_old_mut();
+        old.name[..path.len()].copy_from_slice(path.as_bytes());
+        old.linkname[..target.len()].copy_from_slice(target.as_bytes());
+        header.set_cksum();
+        self.data.append(&header, std::io::empty()).unwrap();
+        self
+    }
+
     pub fn write(self, path: &Path) {
         std::fs::write(path, self.bytes()).unwrap();
     }
@@ -60,6 +90,9 @@ impl DebBuilder {
     pub fn bytes(self) -> Vec<u8> {
         let mut control = tar::Builder::new(Vec::new());
         append(&mut control, "control", self.control.as_bytes());
+        for (name, content) in &self.control_files {
+            append(&mut control, name, content);
+        }
         let end = self.compression;
         let mut out = b"!<arch>\n".to_vec();
         member(&mut out, "debian-binary", b"2.0\n");
@@ -71,8 +104,16 @@ impl DebBuilder {
     }
 }
 
-fn append(tar: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8]) {
+fn header() -> tar::Header {
     let mut header = tar::Header::new_gnu();
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}
+
+fn append(tar: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8]) {
+    let mut header = header();
     header.set_size(content.len() as u64);
     header.set_mode(0o644);
     let path = format!("./{path}");
