@@ -178,3 +178,6 @@ pub(super) fn read_bytes(config: &[u8], offset: u64, out: &mut [u8]) {
         *to = *from;
     }
 }
+
+#[cfg(test)]
+mod tests;
