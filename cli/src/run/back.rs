@@ -3,6 +3,7 @@
 use virtarium_machine::host::{
     BlockError, BlockRequest, BlockResult, ConsoleId, Host, Submitted, Token,
 };
+use virtarium_machine::time::Ticks;
 
 use super::console::Consoles;
 use crate::host::block::{Disk, submit};
@@ -68,5 +69,9 @@ impl Host for Back {
 
     fn console(&mut self, console: ConsoleId, bytes: &[u8]) {
         self.consoles.print(console, bytes);
+    }
+
+    fn may_skip(&mut self, _: Ticks) -> bool {
+        !self.consoles.has_work()
     }
 }

@@ -35,6 +35,8 @@ pub struct Consoles {
     script: Option<Expect>,
     /// Typed bytes that the guest has not taken, for the console in focus.
     typed: Vec<u8>,
+    /// The guest took nothing of them when they were last offered.
+    refused: bool,
     /// Who is typed to: an index into `outputs`.
     focus: usize,
     /// The first failure to pass output on.
@@ -58,6 +60,7 @@ impl Consoles {
             waiting: Vec::new(),
             script,
             typed: Vec::new(),
+            refused: false,
             focus: focus.unwrap_or(0),
             error: None,
             at_line_start: true,
@@ -150,6 +153,7 @@ impl Consoles {
     pub fn type_in(&mut self, bytes: &[u8]) {
         let room = TYPED.saturating_sub(self.typed.len());
         self.typed.extend(bytes.iter().take(room));
+        self.refused &= bytes.is_empty();
     }
 
     /// Takes the typed bytes, and for whom they are. What is not wanted goes back through
@@ -162,10 +166,23 @@ impl Consoles {
         }
     }
 
-    /// Gives back typed bytes that were not taken; they stay first.
-    pub fn put_back(&mut self, bytes: Vec<u8>) {
+    /// Gives back typed bytes that were not taken; they stay first. `refused` says that the
+    /// guest took none.
+    pub fn put_back(&mut self, bytes: Vec<u8>, refused: bool) {
+        self.refused = refused;
         let later = std::mem::replace(&mut self.typed, bytes);
         self.typed.extend(later);
+    }
+
+    /// Whether there is something to do for a guest that waits: to type what it may take, or to
+    /// end a script.
+    pub fn has_work(&mut self) -> bool {
+        self.pass_on();
+        let over = matches!(
+            self.progress(),
+            Some(Progress::Matched | Progress::Panicked)
+        );
+        over || (self.has_typed() && !self.refused)
     }
 
     /// Whether typed bytes wait for the guest.

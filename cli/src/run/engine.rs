@@ -14,9 +14,11 @@ use crate::host::terminal;
 
 /// Instructions between two looks at the world: a few milliseconds.
 const SLICE: u64 = 1 << 19;
-/// With a script and a clock that jumps over idle time, the look is taken more often: what the
-/// guest prints last before it waits for input is answered before much of its time has passed.
-const SCRIPT_SLICE: u64 = 1 << 15;
+/// With a script the look is taken more often, so that a guest that is busy waiting is answered
+/// soon; one that sleeps is answered at once ([`Host::may_skip`]).
+///
+/// [`Host::may_skip`]: virtarium_machine::host::Host::may_skip
+const SCRIPT_SLICE: u64 = 1 << 17;
 
 /// What the loop keeps to.
 #[derive(Clone, Debug, Default)]
@@ -227,7 +229,7 @@ impl<'a, G: Guest> Engine<'a, G> {
         if let Some((console, mut bytes)) = self.back.consoles.take_typed() {
             let taken = self.guest.console_input(console, &bytes, self.back);
             bytes.drain(..taken.min(bytes.len()));
-            self.back.consoles.put_back(bytes);
+            self.back.consoles.put_back(bytes, taken == 0);
         }
         if self.back.consoles.has_typed() {
             return;
@@ -286,7 +288,7 @@ impl<'a, G: Guest> Engine<'a, G> {
     /// Waits until the guest has something to do.
     fn sleep(&mut self, until: Option<virtarium_machine::time::Nanos>) -> Option<End> {
         let mut wait = match (self.clock, until) {
-            // The machine jumps over idle time by itself: it has nothing to jump to.
+            // It was to be typed to before it jumps over its idle time.
             (Clock::Deterministic, Some(_)) => return None,
             (_, until) => until.map(|until| self.clock.until(until)),
         };

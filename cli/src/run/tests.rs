@@ -366,6 +366,5 @@ fn text_is_typed_at_the_same_counts_whatever_digests_are_printed() {
     assert_eq!(said, [""; 0]);
     let (with_digests, said) = run(Some(1 << 15));
     assert_eq!(plain, with_digests);
-    assert_eq!(said.len(), 4);
     assert_eq!(said[0], "digest 32768 d");
 }

@@ -112,7 +112,7 @@ impl Machine {
         self.statistics.idle += 1;
         let until = self.next_deadline();
         match (self.time.kind(), until) {
-            (Clock::Deterministic, Some(until)) => {
+            (Clock::Deterministic, Some(until)) if host.may_skip(until) => {
                 self.time.jump(self.beats, until);
                 self.deadline = None;
                 self.turn.sample = true;
