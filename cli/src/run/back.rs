@@ -4,16 +4,18 @@ use virtarium_machine::host::{
     BlockError, BlockRequest, BlockResult, ConsoleId, Host, Submitted, Token,
 };
 use virtarium_machine::time::Ticks;
+use virtarium_machine::trace::Event;
 
 use super::console::Consoles;
-use crate::host::block::{Disk, submit};
+use super::trace::Trace;
+use crate::host::block::Backend;
 
 /// A disk with what a message calls it.
 pub struct NamedDisk {
     /// The file's name.
     pub name: String,
     /// The disk.
-    pub disk: Box<dyn Disk>,
+    pub disk: Box<dyn Backend>,
     /// Whether a failure was reported, so that it is reported once.
     pub reported: bool,
 }
@@ -24,6 +26,8 @@ pub struct Back {
     pub disks: Vec<NamedDisk>,
     /// The consoles.
     pub consoles: Consoles,
+    /// The trace that is written, if one is.
+    pub trace: Option<Trace>,
     /// Failures of disks to be told, in words.
     pub warnings: Vec<String>,
 }
@@ -40,7 +44,7 @@ impl Back {
         let Some(named) = self.disks.get_mut(disk) else {
             return Err(BlockError::Io);
         };
-        let result = submit(&mut *named.disk, request);
+        let result = named.disk.execute(request);
         // The guest sees an I/O error; who runs it learns where that came from.
         if let Err(error @ (BlockError::Io | BlockError::NoSpace)) = &result
             && !named.reported
@@ -69,6 +73,16 @@ impl Host for Back {
 
     fn console(&mut self, console: ConsoleId, bytes: &[u8]) {
         self.consoles.print(console, bytes);
+    }
+
+    fn trace(&mut self, event: &Event) {
+        if let Some(trace) = &mut self.trace {
+            trace.event(event);
+        }
+    }
+
+    fn traces(&self) -> bool {
+        self.trace.as_ref().is_some_and(Trace::wants_events)
     }
 
     fn may_skip(&mut self, _: Ticks) -> bool {

@@ -17,9 +17,10 @@ use super::console::{Consoles, Output};
 use crate::args::devices::{BlockArg, LoadArg, Sink};
 use crate::args::run::AdUpdateArg;
 use crate::expect::Expect;
-use crate::host::block::Disk;
+use crate::host::block::Backend;
 use crate::host::block::file::RawFile;
 use crate::host::block::memory::Forgetful;
+use crate::host::block::overlay::OverlayDisk;
 use crate::host::storage::Mapping;
 use crate::host::{clock, files, terminal};
 use crate::settings::{DeviceKind, Firmware, Settings};
@@ -42,7 +43,7 @@ pub fn build(settings: &mut Settings, screen: Box<dyn Write + Send>) -> Result<(
                 let disk = open(arg, settings.snapshot)?;
                 let config = BlockConfig {
                     disk: disks.len(),
-                    sectors: disk.size() / SECTOR_SIZE,
+                    sectors: disk.capacity() / SECTOR_SIZE,
                     read_only: arg.read_only,
                     block_size: arg.block_size,
                     id: arg.id.clone().unwrap_or_default(),
@@ -105,6 +106,7 @@ pub fn build(settings: &mut Settings, screen: Box<dyn Write + Send>) -> Result<(
     let back = Back {
         disks,
         consoles: Consoles::new(outputs, focus, screen, script),
+        trace: None,
         warnings: Vec::new(),
     };
     Ok((machine, back))
@@ -180,15 +182,21 @@ fn load(load: &LoadArg, limit: u64) -> Result<(u64, Vec<u8>)> {
     }
 }
 
-fn open(arg: &BlockArg, snapshot: bool) -> Result<Box<dyn Disk>> {
-    if arg.overlay.is_some() {
-        bail!("overlay= is not there yet; use --snapshot, or a copy of the disk");
+fn open(arg: &BlockArg, snapshot: bool) -> Result<Box<dyn Backend>> {
+    if let Some(overlay) = &arg.overlay {
+        if snapshot {
+            bail!(
+                "overlay {}: --snapshot forgets all writes, an overlay keeps them: leave one out",
+                overlay.display()
+            );
+        }
+        return Ok(Box::new(OverlayDisk::open(&arg.path, arg.raw, overlay)?));
     }
     let keep = !snapshot && !arg.read_only;
-    let file = Box::new(RawFile::open(&arg.path, !keep, arg.raw)?);
+    let file = RawFile::open(&arg.path, !keep, arg.raw)?;
     Ok(match snapshot && !arg.read_only {
-        true => Box::new(Forgetful::new(file)),
-        false => file,
+        true => Box::new(Forgetful::new(Box::new(file))),
+        false => Box::new(file),
     })
 }
 

@@ -100,15 +100,24 @@ impl<'a, G: Guest> Engine<'a, G> {
     fn run_to_end(&mut self) -> End {
         // A script of nothing but text to type has nothing to wait for.
         let mut digested = self.guest.instructions();
+        let mut rested = true;
         loop {
             if let Some(end) = self.listen() {
                 return end;
             }
-            self.type_in();
+            if rested || self.at_slice_end() {
+                self.type_in();
+            }
             if let Some(end) = self.over() {
                 return end;
             }
-            let budget = self.budget(digested);
+            let mut budget = self.budget(digested);
+            if let Some(trace) = &mut self.back.trace
+                && trace.wants_instructions()
+            {
+                trace.line(&self.guest.describe_next());
+                budget = 1;
+            }
             let now = self.clock.now();
             let exit = self.guest.run(budget, now, self.back);
             self.back.consoles.pass_on();
@@ -117,6 +126,7 @@ impl<'a, G: Guest> Engine<'a, G> {
             if let Some(end) = self.judge() {
                 return end;
             }
+            rested = exit != Exit::Budget;
             match exit {
                 // Nobody asked for a halt.
                 Exit::Budget | Exit::Halted(_) => {}
@@ -141,15 +151,23 @@ impl<'a, G: Guest> Engine<'a, G> {
         }
     }
 
+    fn slice(&self) -> u64 {
+        match (self.clock, self.back.consoles.script()) {
+            (Clock::Deterministic, Some(_)) => SCRIPT_SLICE,
+            _ => SLICE,
+        }
+    }
+
+    /// Slices end at fixed counts. What is typed at their ends, and nowhere between, is typed at
+    /// the same counts in every run, wherever digests are printed.
+    fn at_slice_end(&self) -> bool {
+        self.guest.instructions().is_multiple_of(self.slice())
+    }
+
     /// Instructions until something is to be looked at.
     fn budget(&self, digested: u64) -> u64 {
         let done = self.guest.instructions();
-        let slice = match (self.clock, self.back.consoles.script()) {
-            (Clock::Deterministic, Some(_)) => SCRIPT_SLICE,
-            _ => SLICE,
-        };
-        // Slices end at fixed counts, so that what is typed at their ends is typed at the same
-        // counts in every run, wherever digests are printed.
+        let slice = self.slice();
         let mut until = (done / slice + 1) * slice;
         if let Some(most) = self.limits.max_instructions {
             until = until.min(most);

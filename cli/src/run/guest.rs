@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use virtarium_machine::host::{ConsoleId, Host};
+use virtarium_machine::isa;
 use virtarium_machine::machine::{self, Halt, Machine};
 use virtarium_machine::time::Nanos;
 
@@ -36,6 +37,8 @@ pub trait Guest {
     fn instructions(&self) -> u64;
     /// The digest of the machine's state, in hexadecimal.
     fn digest(&mut self) -> String;
+    /// The instruction that is next: its number, hart, address and text.
+    fn describe_next(&mut self) -> String;
 }
 
 impl Guest for Machine {
@@ -73,5 +76,27 @@ impl Guest for Machine {
 
     fn digest(&mut self) -> String {
         Machine::digest(self).to_string()
+    }
+
+    fn describe_next(&mut self) -> String {
+        let count = Machine::instructions(self);
+        let id = self.current_hart();
+        let Some(pc) = self.harts().get(id).map(|hart| hart.pc) else {
+            return String::new();
+        };
+        let mut bytes = [0; 4];
+        let text = match self.read_virtual(id, pc, &mut bytes) {
+            0 | 1 => "(not readable)".to_owned(),
+            _ => {
+                let word = u32::from_le_bytes(bytes);
+                let word = if isa::decode::length(word) == 2 {
+                    word & 0xffff
+                } else {
+                    word
+                };
+                isa::disassemble::disassemble(pc, word)
+            }
+        };
+        format!("{count} hart={id} {pc:#x} {text}")
     }
 }

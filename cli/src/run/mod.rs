@@ -7,6 +7,7 @@ pub mod end;
 pub mod engine;
 pub mod guest;
 pub mod stats;
+pub mod trace;
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::channel;
@@ -25,6 +26,7 @@ use crate::suite::file::Case;
 use back::Back;
 use end::End;
 use engine::{Engine, Limits, World};
+use trace::Trace;
 
 /// The guest that is started when nothing is named.
 const USUAL_GUEST: &str = "busybox";
@@ -34,9 +36,6 @@ pub fn command(args: &RunArgs) -> Result<u8> {
     let mut settings = Settings::from_run(args)?;
     if gdb_address(args)?.is_some() {
         bail!("--gdb: this build has no gdb server");
-    }
-    if args.trace.is_some() {
-        bail!("--trace: this build writes no trace; --stats counts what happens");
     }
     if settings.wants_guest() || args.guest.is_some() {
         let name = args.guest.as_deref().unwrap_or(USUAL_GUEST);
@@ -55,6 +54,9 @@ pub fn command(args: &RunArgs) -> Result<u8> {
     }
     let script = !settings.script.is_empty();
     let (mut machine, mut back) = build::build(&mut settings, Box::new(std::io::stdout()))?;
+    if let Some(text) = &args.trace {
+        back.trace = Some(Trace::open(text)?);
+    }
     let mut say = |text: &str| tell(text);
     let interactive = terminal::is_terminal();
     let world = world(interactive, script).context("threads for input and signals")?;
@@ -80,6 +82,9 @@ pub fn command(args: &RunArgs) -> Result<u8> {
         back.consoles.end_line();
     }
     drop(raw);
+    if let (Some(trace), Some(text)) = (&mut back.trace, &args.trace) {
+        trace.finish().with_context(|| format!("--trace {text}"))?;
+    }
     finish(args, machine, &back, end, time)
 }
 

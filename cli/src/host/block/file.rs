@@ -84,6 +84,21 @@ impl RawFile {
         }
         Ok(Self { file, size })
     }
+
+    /// The first byte from `at` on that may be other than zero; `None` if only a hole is left.
+    pub fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::io::Errno;
+            match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(at)) {
+                Ok(data) => return Ok(Some(data)),
+                Err(Errno::NXIO) => return Ok(None),
+                // A block device or a file system without holes.
+                Err(_) => {}
+            }
+        }
+        Ok(Some(at))
+    }
 }
 
 impl Disk for RawFile {

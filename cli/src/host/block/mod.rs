@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod memory;
+pub mod overlay;
 
 use std::io;
 
@@ -24,8 +25,25 @@ pub trait Disk: Send {
     fn write_zeroes(&mut self, offset: u64, len: u64, unmap: bool) -> io::Result<()>;
 }
 
-/// Does what a device asks for.
-pub fn submit(disk: &mut dyn Disk, request: &BlockRequest) -> BlockResult {
+/// What stands behind one block device.
+pub trait Backend: Send {
+    /// Its length in bytes, a multiple of [`SECTOR_SIZE`].
+    fn capacity(&self) -> u64;
+    /// Does what the device asks for.
+    fn execute(&mut self, request: &BlockRequest) -> BlockResult;
+}
+
+impl<D: Disk> Backend for D {
+    fn capacity(&self) -> u64 {
+        self.size()
+    }
+
+    fn execute(&mut self, request: &BlockRequest) -> BlockResult {
+        submit(self, request)
+    }
+}
+
+fn submit(disk: &mut dyn Disk, request: &BlockRequest) -> BlockResult {
     let result = match request {
         BlockRequest::Read { sector, len } => {
             let len = usize::try_from(*len).map_err(|_| BlockError::Io)?;

@@ -1,0 +1,319 @@
+//! The program itself: what it says, and with which exit status it ends.
+
+mod kernels;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use kernels::{Kernel, devices, exits, greets, idles};
+
+/// Runs `virtarium` with the words of `line`; nothing is typed.
+fn virtarium(dir: &Path, line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_virtarium"))
+        .args(line.split_whitespace())
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .env_remove("RUST_BACKTRACE")
+        .env_remove("GITHUB_ACTIONS")
+        .output()
+        .unwrap()
+}
+
+struct Dir(tempfile::TempDir);
+
+impl Dir {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn kernel(&self, name: &str, kernel: Kernel) {
+        self.write(name, &kernel.image());
+    }
+
+    fn run(&self, line: &str) -> Output {
+        virtarium(self.0.path(), line)
+    }
+
+    /// Runs a line that must fail with 125 and one line that holds every word.
+    #[track_caller]
+    fn refused(&self, line: &str, words: &[&str]) {
+        let output = self.run(line);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{line}: {text}");
+        assert_eq!(text.lines().count(), 1, "{line}: {text}");
+        assert!(text.starts_with("virtarium: "), "{line}: {text}");
+        for word in words {
+            assert!(text.contains(word), "{line}: {text}");
+        }
+    }
+
+    #[track_caller]
+    fn ends(&self, line: &str, code: i32) -> String {
+        let output = self.run(line);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{line}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+#[test]
+fn output_and_exit_code_are_the_guests() {
+    let dir = Dir::new();
+    dir.kernel("k", greets("hello\n"));
+    assert_eq!(dir.ends("run --bios none --kernel k", 0), "hello\n");
+    for (code, expected) in [(1, 1), (42, 42), (123, 123), (124, 123), (65535, 123)] {
+        dir.kernel("k", exits(code));
+        dir.ends("run --bios none --kernel k", expected);
+    }
+}
+
+#[test]
+fn expectations_decide_the_exit_status() {
+    let dir = Dir::new();
+    dir.kernel("k", greets("hello\nworld\n"));
+    let run = "run --bios none --kernel k";
+    dir.ends(&format!("{run} --expect ^hello --expect ^world"), 0);
+    dir.ends(&format!("{run} --expect ^world --expect ^hello"), 126);
+    dir.kernel("k", greets("Kernel panic - not syncing: x\n"));
+    dir.ends(&format!("{run} --expect shell"), 126);
+    dir.kernel("k", idles());
+    dir.ends(&format!("{run} --expect shell"), 126);
+}
+
+#[test]
+fn limits_have_an_exit_status_of_their_own() {
+    let dir = Dir::new();
+    dir.kernel("k", kernels::spins());
+    let run = "run --bios none --kernel k";
+    dir.ends(&format!("{run} --timeout 200ms"), 124);
+    dir.ends(&format!("{run} --max-instructions 1M"), 124);
+}
+
+#[test]
+fn two_runs_print_the_same_digests() {
+    let dir = Dir::new();
+    dir.kernel("k", kernels::spins());
+    let line = "run --bios none --kernel k --clock deterministic --max-instructions 1M --digest-every 100k";
+    let digests = |output: Output| {
+        let text = String::from_utf8(output.stderr).unwrap();
+        let lines = text.lines().filter(|line| line.contains(" digest "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = digests(dir.run(line));
+    assert_eq!(first.len(), 10, "{first:?}");
+    assert_eq!(first, digests(dir.run(line)));
+    assert!(first[0].contains("digest 100000 "), "{first:?}");
+}
+
+/// The kernel prints the device id of each slot from bus.0 to bus.7.
+#[test]
+fn devices_are_found_where_qemu_puts_them() {
+    let dir = Dir::new();
+    dir.kernel("K", devices());
+    dir.write("F", &[0; 4096]);
+    dir.write("G", &[0; 4096]);
+    let bus0 = "run qemu-system-riscv64 -machine virt -bios none -kernel K -m 128M -smp 3 -nographic \
+                -global virtio-mmio.force-legacy=false -drive file=F,if=none,format=raw,id=x0 \
+                -device virtio-blk-device,drive=x0,bus=virtio-mmio-bus.0";
+    assert_eq!(dir.ends(bus0, 0), "20000000\n");
+    let highest = "qemu-system-riscv64 -machine virt -nographic -bios none -kernel K \
+                   -drive file=F,if=none,format=raw,id=x0 -device virtio-blk-device,drive=x0 \
+                   -device virtio-rng-device -drive file=G,if=none,format=raw,id=x1 \
+                   -device virtio-blk-device,drive=x1 \
+                   -chardev null,id=c -device virtio-serial-device,bus=virtio-mmio-bus.2 -device virtconsole,chardev=c";
+    assert_eq!(dir.ends(highest, 0), "00300242\n");
+    let native = "run --bios none --kernel K --rng slot=3 --block F --console null";
+    assert_eq!(dir.ends(native, 0), "00040032\n");
+}
+
+#[test]
+fn firmware_finds_what_the_loader_put_into_memory() {
+    let dir = Dir::new();
+    dir.kernel("B", kernels::jumps(0x8020_0000));
+    dir.kernel("K", devices());
+    dir.write("F", &[0; 4096]);
+    let line = "-machine virt -nographic -bios B -device loader,file=K,addr=0x80200000 \
+                -drive file=F,if=none,format=raw,id=x0 -device virtio-blk-device,drive=x0";
+    assert_eq!(dir.ends(line, 0), "00000002\n");
+}
+
+#[test]
+fn bad_files_get_one_line_that_names_them() {
+    let dir = Dir::new();
+    dir.kernel("k", greets("x"));
+    dir.write("empty", b"");
+    dir.write("odd", &[0; 1000]);
+    dir.write("disk", &[0; 4096]);
+    std::fs::create_dir(dir.path("folder")).unwrap();
+    let huge = std::fs::File::create(dir.path("huge")).unwrap();
+    huge.set_len(1 << 40).unwrap();
+    // An ELF file for x86-64: class 64, little-endian, executable, machine 62.
+    let mut elf = vec![0; 4096];
+    elf[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    elf[16] = 2;
+    elf[18] = 62;
+    elf[20] = 1;
+    dir.write("x86", &elf);
+
+    dir.refused("run --kernel none", &["kernel none"]);
+    dir.refused("run --kernel folder", &["kernel folder", "directory"]);
+    dir.refused("run --kernel empty", &["kernel empty", "empty"]);
+    dir.refused("run --kernel huge", &["kernel huge", "--memory"]);
+    dir.refused("run --kernel x86", &["kernel x86", "RISC-V"]);
+    dir.refused("run --kernel k --initrd none", &["initrd none"]);
+    dir.refused("run --kernel k --dtb k", &["k"]);
+    dir.refused("run --bios none --kernel k --bios missing", &["--bios"]);
+    dir.refused("run --bios missing", &["firmware missing"]);
+    dir.refused(
+        "run --kernel k --block folder",
+        &["disk folder", "directory"],
+    );
+    dir.refused("run --kernel k --block odd", &["disk odd", "512"]);
+    dir.refused("run --kernel k --block empty", &["disk empty", "truncate"]);
+    dir.refused("run --kernel k --block none", &["disk none"]);
+    dir.refused(
+        "run --kernel k --block disk --block disk",
+        &["disk disk", "another"],
+    );
+    dir.refused("run --kernel k --block disk,overlay=k", &["overlay k"]);
+    dir.refused("run --load k", &["--load k", "addr="]);
+    dir.refused("run --kernel k --serial file=folder", &["folder"]);
+    dir.refused("test missing.toml", &["suite missing.toml"]);
+}
+
+#[test]
+fn bad_options_get_one_line_that_names_them() {
+    let dir = Dir::new();
+    dir.refused("run --memroy 1G", &["--memroy", "--memory"]);
+    dir.refused("run --memory 4G", &["3G"]);
+    dir.refused("run --cpus 9", &["--cpus 9"]);
+    dir.refused("run -device virtio-net-device", &["network"]);
+    dir.refused("run --expect (", &["--expect"]);
+    dir.refused("run -S", &["-s"]);
+    dir.refused("nonsense", &["nonsense"]);
+    dir.refused("qemu-system-x86_64 -m 1G", &["riscv64"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn disk_that_cannot_be_written_names_the_remedy() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = Dir::new();
+    dir.kernel("k", greets("x"));
+    dir.write("disk", &[0; 4096]);
+    let read_only = std::fs::Permissions::from_mode(0o444);
+    std::fs::set_permissions(dir.path("disk"), read_only).unwrap();
+    // Root may write all the same.
+    if std::fs::OpenOptions::new()
+        .write(true)
+        .open(dir.path("disk"))
+        .is_err()
+    {
+        dir.refused("run --kernel k --block disk", &["disk disk", ",ro"]);
+    }
+    dir.ends("run --bios none --kernel k --block disk,ro", 0);
+    dir.ends("run --bios none --kernel k --block disk --snapshot", 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn signal_ends_the_run_with_its_number() {
+    let dir = Dir::new();
+    dir.kernel("k", kernels::spins());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_virtarium"))
+        .args(["run", "--bios", "none", "--kernel", "k"])
+        .current_dir(dir.0.path())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let kill = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+fn trace_and_stats_tell_what_happened() {
+    let dir = Dir::new();
+    dir.kernel("k", greets("x"));
+    let output = dir.run("run --bios none --kernel k --stats --trace t,what=instructions+mmio");
+    let stats = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stats.contains("MIPS") && stats.contains("device register"),
+        "{stats}"
+    );
+    let trace = std::fs::read_to_string(dir.path("t")).unwrap();
+    assert!(trace.contains("mmio write 0x10000000"), "{trace}");
+    assert!(trace.contains("hart=0 0x80000000 "), "{trace}");
+}
+
+#[test]
+fn suite_runs_its_cases_and_reports_them() {
+    let dir = Dir::new();
+    dir.kernel("good", greets("ready\n"));
+    dir.kernel("bad", exits(3));
+    dir.write(
+        "suite.toml",
+        br#"
+[defaults]
+bios = "none"
+
+[[test]]
+name = "greets"
+kernel = "good"
+script = [{ expect = "^ready" }]
+
+[[test]]
+name = "ends with 3"
+kernel = "bad"
+exit = 3
+
+[[test]]
+name = "wrong code"
+kernel = "bad"
+"#,
+    );
+    let output = dir.ends("test suite.toml --jobs 2 --junit out.xml", 1);
+    assert!(
+        output.contains("2 passed, 1 failed, 0 broken, of 3"),
+        "{output}"
+    );
+    assert!(output.contains("FAIL   wrong code"), "{output}");
+    let junit = std::fs::read_to_string(dir.path("out.xml")).unwrap();
+    assert!(junit.contains("failures=\"1\""), "{junit}");
+    dir.ends("test suite.toml --filter greets", 0);
+    let listed = dir.ends("test suite.toml --list --shard 1/2", 0);
+    assert_eq!(listed, "greets\nwrong code\n");
+    dir.write(
+        "broken.toml",
+        b"[[test]]\nname = \"x\"\nkernel = \"missing\"\n",
+    );
+    dir.ends("test broken.toml", 125);
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let dir = Dir::new();
+    for line in [
+        "--help",
+        "run --help",
+        "test --help",
+        "--version",
+        "completions bash",
+    ] {
+        assert!(!dir.ends(line, 0).is_empty());
+    }
+    assert!(dir.ends("run --help", 0).contains("128+N"));
+}
