@@ -1,6 +1,6 @@
 //! The block device (5.2).
 //!
-//! A request becomes a [`Job`], which goes to the embedder in pieces of bounded size, one at a
+//! A request becomes a job, which goes to the embedder in pieces of bounded size, one at a
 //! time; jobs overtake one another. The guest's memory changes when a piece has come back, and
 //! not before.
 
