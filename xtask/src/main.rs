@@ -10,6 +10,7 @@ mod bench;
 #[path = "handover.rs"]
 mod bench;
 mod check;
+mod fuzz;
 mod image;
 mod process;
 mod setup;
@@ -33,6 +34,8 @@ enum Command {
     Test(test::Options),
     /// Format, lints, documentation, licences and the rules of this repository
     Check(check::Options),
+    /// Run fuzz targets under libFuzzer
+    Fuzz(fuzz::Options),
     /// Measure the same programs natively, in QEMU and here, side by side
     Bench(bench::Options),
     /// Fetch, build and list guest images (`virtarium image`)
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Start(options) => start::run(&options),
         Command::Test(options) => test::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Check(options) => check::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Fuzz(options) => fuzz::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Image(options) => image::run(&options),
     };

@@ -13,7 +13,7 @@ use crate::workspace;
 const VERSION: &str = "0.20.2";
 
 /// The manifests with a lock file of their own.
-const MANIFESTS: [&str; 1] = ["Cargo.toml"];
+const MANIFESTS: [&str; 2] = ["Cargo.toml", "fuzz/Cargo.toml"];
 
 /// Checks every lock file, after installing the tool if need be.
 ///

@@ -1,19 +1,27 @@
 //! `cargo xtask test`: everything that CI runs, in one command.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 mod notes;
+mod report;
+mod soak;
+mod state;
+mod units;
 
-use crate::check;
 use crate::process::{self, cargo};
-use crate::setup;
-use crate::stages::Stages;
-use crate::workspace;
+use crate::stages::{Outcome, Stages};
+use crate::{check, fuzz, setup, workspace};
 use notes::Notes;
+use soak::{Shard, Soak};
+
+/// How long each fuzz target runs, in seconds: without `--soak`, and with it.
+const FUZZ_SECONDS: (u64, u64) = (10, 600);
 
 /// How much, and from which seed.
 #[derive(Args)]
@@ -27,6 +35,24 @@ pub struct Options {
     /// Install nothing, whatever is missing
     #[arg(long)]
     no_install: bool,
+    /// How long each fuzz target runs [default: 10, with --soak 600]
+    #[arg(long, value_name = "SECONDS")]
+    fuzz_seconds: Option<u64>,
+    /// The full counts, and a report; an interrupted run of this commit is resumed
+    #[arg(long)]
+    soak: bool,
+    /// Only part k of n of the soak run
+    #[arg(long, value_name = "K/N", default_value = "1/1", requires = "soak")]
+    shard: Shard,
+    /// Only tests of the soak run whose name contains this
+    #[arg(long, value_name = "TEXT", requires = "soak")]
+    filter: Option<String>,
+    /// Forget what an interrupted soak run has done
+    #[arg(long, requires = "soak")]
+    fresh: bool,
+    /// Where the report of the soak run goes [default: target/soak]
+    #[arg(long, value_name = "FILE", requires = "soak")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     check: check::Options,
 }
@@ -36,6 +62,9 @@ pub struct Options {
 /// # Errors
 /// If a check or a test fails. Every step runs all the same.
 pub fn run(options: &Options) -> Result<()> {
+    if options.soak {
+        return full(options);
+    }
     let seed = options.seed.unwrap_or_else(seed_from_clock);
     eprintln!("seed {seed:#x} (repeat with --seed {seed:#x})");
     let mut stages = Stages::default();
@@ -48,10 +77,47 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let notes = Notes::new()?;
     stages.run("tests", || tests(seed, &notes));
+    let targets = fuzz_targets(options.fuzz_seconds.unwrap_or(FUZZ_SECONDS.0), seed);
+    stages.run_or_skip("fuzz targets", targets);
     eprint!("{}", notes.read()?.summary());
     let ended = stages.finish();
     eprintln!("seed {seed:#x}");
     ended
+}
+
+/// The full counts.
+fn full(options: &Options) -> Result<()> {
+    if !options.no_install {
+        setup::toolchain()?;
+        setup::programs()?;
+    }
+    soak::run(&Soak {
+        seed: options.seed,
+        shard: options.shard,
+        fuzz_seconds: options.fuzz_seconds.unwrap_or(FUZZ_SECONDS.1),
+        filter: options.filter.clone(),
+        fresh: options.fresh,
+        report: options.report.clone(),
+    })
+}
+
+/// Every target under libFuzzer for some seconds, all of them whatever one finds.
+fn fuzz_targets(seconds: u64, seed: u64) -> impl FnOnce() -> Result<Outcome> {
+    move || {
+        if !process::succeeds(Command::new("c++").arg("--version")) {
+            return Ok(Outcome::Skipped("no C++ compiler (c++)".to_owned()));
+        }
+        let built = fuzz::build()?;
+        let mut failed = Vec::new();
+        for name in fuzz::targets()? {
+            match fuzz::target(&built, &name, seconds, seed) {
+                Ok(inputs) => eprintln!("{name}: {inputs} inputs in {seconds} s"),
+                Err(error) => failed.push(format!("{error:#}")),
+            }
+        }
+        ensure!(failed.is_empty(), "{}", failed.join("; "));
+        Ok(Outcome::Done)
+    }
 }
 
 /// Every test of the workspace, those in documentation too.
@@ -65,19 +131,23 @@ fn tests(seed: u64, notes: &Notes) -> Result<()> {
 }
 
 /// A number, decimal or with `0x`.
-fn number(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// If it is none.
+pub fn number(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix("0x");
     let number = digits.map_or_else(|| text.parse(), |hex| u64::from_str_radix(hex, 16));
     number.map_err(|error| error.to_string())
 }
 
-fn seed_from_clock() -> u64 {
+/// Another seed each time.
+pub fn seed_from_clock() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(1, |since| since.as_nanos() as u64)
 }
 
 /// A folder below `target` for what a command leaves behind.
-fn folder(name: &str) -> Result<std::path::PathBuf> {
+fn folder(name: &str) -> Result<PathBuf> {
     let folder = workspace::target().join(name);
     fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
     Ok(folder)

@@ -54,7 +54,7 @@ pub struct Said {
 impl Said {
     /// Reads lines of `skip`, name and reason, or `count`, name and number, between tabs. Counts
     /// of one name are added up; a line of another form is somebody else's.
-    fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let mut said = Self::default();
         for line in text.lines() {
             let fields: Vec<_> = line.split('\t').collect();
