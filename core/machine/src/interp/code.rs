@@ -1,4 +1,4 @@
-//! Decoded code: for each page of RAM that was executed, one slot a halfword.
+//! Decoded code: for each page of RAM that was executed, runs of instructions.
 //!
 //! A pure cache of RAM. A page is decoded as execution reaches it; a store to a part of it that
 //! was decoded drops it before the next instruction. What lies beside code in the same page is
@@ -15,23 +15,31 @@ use crate::isa::{Class, Inst, Op, decode};
 /// Halfwords in a page.
 pub const SLOTS: usize = PAGE_SIZE as usize / 2;
 
-/// Decoded pages that are kept, 32 KiB each: 64 MiB.
+/// Halfwords in the parts of a page that are told apart: 64 bytes.
+const PART: usize = 32;
+
+/// Decoded pages that are kept: 8 KiB each, and 16 bytes an instruction, so at most 80 MiB.
 const MAX_PAGES: usize = 2048;
 
-/// How far one decode runs ahead of execution at most.
+/// Instructions in a run at most.
 const RUN: usize = 64;
 
-/// A halfword of a page of code.
+/// A decoded instruction, sixteen bytes.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Slot {
-    /// The instruction that begins here.
+    /// What it does.
     pub inst: Inst,
+    /// Where it begins in its page, in halfwords.
+    pub offset: u16,
     /// Its length in halfwords: 1 or 2.
     pub step: u8,
+    /// Instructions from this one to the end of its run, both included.
+    pub rest: u8,
 }
 
-const EMPTY: Slot = Slot {
+/// No instruction in particular.
+pub(super) static NOWHERE: Slot = Slot {
     inst: Inst {
         op: Op::Undecoded,
         rd: 0,
@@ -41,18 +49,100 @@ const EMPTY: Slot = Slot {
         rm: 0,
         imm: 0,
     },
+    offset: 0,
     step: 1,
+    rest: 1,
 };
 
-/// The slots of one page.
-pub type Slots = [Slot; SLOTS];
+/// For each halfword of a page: the run of decoded instructions that begins there.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    /// Its first slot.
+    at: u16,
+    /// Its instructions; 0 where nothing is decoded.
+    len: u16,
+}
 
-struct Page {
-    slots: Box<Slots>,
+/// The decoded code of one page.
+///
+/// Instructions that follow one another lie side by side in *runs*, which end with the first
+/// that may go elsewhere. A run can be entered in its middle.
+pub struct Page {
+    entries: Box<[Entry; SLOTS]>,
+    slots: Vec<Slot>,
     /// Offset of the page in RAM, or `u64::MAX` for a page that is not in use.
     offset: u64,
     /// Which 64-byte parts hold something decoded.
     parts: u64,
+}
+
+impl Page {
+    fn empty() -> Self {
+        Self {
+            entries: Box::new([Entry::default(); SLOTS]),
+            slots: Vec::new(),
+            offset: u64::MAX,
+            parts: 0,
+        }
+    }
+
+    /// The run that begins at this halfword: empty where nothing is decoded, `None` outside the
+    /// page.
+    #[inline(always)]
+    pub fn run(&self, index: usize) -> Option<&[Slot]> {
+        let entry = self.entries.get(index)?;
+        let at = usize::from(entry.at);
+        Some(
+            self.slots
+                .get(at..at + usize::from(entry.len))
+                .unwrap_or_default(),
+        )
+    }
+
+    fn clear(&mut self) {
+        if self.parts != 0 {
+            self.entries.fill(Entry::default());
+            self.slots.clear();
+            self.parts = 0;
+        }
+    }
+
+    /// Decodes from halfword `index` on, up to the next instruction that may go elsewhere, what
+    /// is decoded already, what has to be looked at each time, or the end of the page.
+    fn decode_run(&mut self, index: usize, marks: &[u16], ram: Ram<'_>) {
+        let first = self.slots.len();
+        let mut at = index;
+        while self.slots.len() - first < RUN
+            && self.entries.get(at).is_some_and(|entry| entry.len == 0)
+        {
+            let slot = decode_slot(at, self.offset, marks, ram);
+            let is_mark = slot.inst.op == Op::Straddle;
+            if is_mark && at != index {
+                break;
+            }
+            let end = at + usize::from(slot.step);
+            // An instruction across two parts marks both: a store to either must be seen.
+            for halfword in [at, end - 1] {
+                self.parts |= 1 << (halfword / PART);
+            }
+            self.slots.push(slot);
+            at = end;
+            if ends_run(&slot.inst) {
+                break;
+            }
+        }
+        let decoded = self.slots.get_mut(first..).unwrap_or_default();
+        let len = decoded.len();
+        for (place, slot) in decoded.iter_mut().enumerate() {
+            slot.rest = (len - place) as u8;
+            if let Some(entry) = self.entries.get_mut(usize::from(slot.offset)) {
+                *entry = Entry {
+                    at: (first + place) as u16,
+                    len: u16::from(slot.rest),
+                };
+            }
+        }
+    }
 }
 
 /// All decoded pages of a machine.
@@ -102,10 +192,10 @@ impl CodeCache {
             .and_then(|place| place.checked_sub(1))
     }
 
-    /// The slots of a page that is kept.
+    /// A page that is kept.
     #[inline(always)]
-    pub fn slots(&self, place: u32) -> Option<&Slots> {
-        self.pages.get(place as usize).map(|page| &*page.slots)
+    pub fn page(&self, place: u32) -> Option<&Page> {
+        self.pages.get(place as usize)
     }
 
     /// Makes a place for the page of RAM at `offset`, giving up an older page if need be.
@@ -126,11 +216,7 @@ impl CodeCache {
             self.drop_place(place, ram);
             place
         } else {
-            self.pages.push(Page {
-                slots: empty_slots(),
-                offset: u64::MAX,
-                parts: 0,
-            });
+            self.pages.push(Page::empty());
             self.pages.len() - 1
         };
         self.pages.get_mut(place)?.offset = offset;
@@ -154,20 +240,15 @@ impl CodeCache {
         if let Some(page) = self
             .find(offset)
             .and_then(|place| self.pages.get_mut(place as usize))
-            && page.parts != 0
         {
-            page.slots.fill(EMPTY);
-            page.parts = 0;
+            page.clear();
         }
     }
 
     /// Forgets everything that was decoded. Places stay.
     pub fn clear_all(&mut self) {
         for page in &mut self.pages {
-            if page.parts != 0 {
-                page.slots.fill(EMPTY);
-                page.parts = 0;
-            }
+            page.clear();
         }
     }
 
@@ -180,82 +261,50 @@ impl CodeCache {
             *number = 0;
         }
         ram.clear_flags(page.offset, PageFlags::CODE);
-        page.slots.fill(EMPTY);
-        page.parts = 0;
+        page.clear();
         page.offset = u64::MAX;
     }
 
-    /// Decodes from halfword `index` of a page to the end of the run: up to the next instruction
-    /// that leaves straight line, what is decoded already, or the end of the page.
+    /// Decodes the run that begins at halfword `index` of a page.
     pub fn decode_run(&mut self, place: u32, index: usize, ram: Ram<'_>) {
-        let Some(page) = self.pages.get_mut(place as usize) else {
-            return;
-        };
-        let mut at = index;
-        for _ in 0..RUN {
-            let offset = page.offset + 2 * at as u64;
-            let Some(slot) = page.slots.get_mut(at) else {
-                return;
-            };
-            if slot.inst.op != Op::Undecoded {
-                return;
-            }
-            *slot = decode_slot(at, offset, ram);
-            if self.marks.contains(&(at as u16)) {
-                slot.inst = mark();
-            }
-            let bytes = 2 * u64::from(slot.step);
-            // An instruction across two parts marks both: a store to either must be seen.
-            for byte in [0, bytes - 1] {
-                page.parts |= 1 << ((2 * at as u64 + byte) % PAGE_SIZE / 64);
-            }
-            at += usize::from(slot.step);
-            if ends_run(&slot.inst) {
-                return;
-            }
+        if let Some(page) = self.pages.get_mut(place as usize) {
+            page.decode_run(index, &self.marks, ram);
         }
     }
 }
 
-fn empty_slots() -> Box<Slots> {
-    match vec![EMPTY; SLOTS].into_boxed_slice().try_into() {
-        Ok(slots) => slots,
-        Err(_) => unreachable_length(),
-    }
-}
-
-/// The conversion above cannot fail: the vector was made with that length.
-fn unreachable_length() -> Box<Slots> {
-    debug_assert!(false, "a vector of SLOTS slots");
-    Box::new([EMPTY; SLOTS])
-}
-
+/// Whether the next instruction is not simply the one behind.
 fn ends_run(inst: &Inst) -> bool {
-    match inst.row() {
-        Some(row) => matches!(row.class, Class::Jump | Class::System) || inst.op == Op::Jal,
-        None => true,
-    }
+    inst.row().is_none_or(|row| {
+        matches!(
+            row.class,
+            Class::Branch | Class::Jump | Class::Csr | Class::System
+        )
+    })
 }
 
-fn decode_slot(at: usize, offset: u64, ram: Ram<'_>) -> Slot {
-    let low = u32::from(ram.load::<u16>(offset).unwrap_or(0));
+/// Decodes the instruction at halfword `at` of the page of RAM at `page`.
+fn decode_slot(at: usize, page: u64, marks: &[u16], ram: Ram<'_>) -> Slot {
+    let offset = at as u16;
+    let from = page + 2 * at as u64;
+    let slot = |inst, step| Slot {
+        inst,
+        offset,
+        step,
+        rest: 1,
+    };
+    if marks.contains(&offset) {
+        return slot(mark(), 1);
+    }
+    let low = u32::from(ram.load::<u16>(from).unwrap_or(0));
     if length(low) == 2 {
-        return Slot {
-            inst: resolve(decode(low)),
-            step: 1,
-        };
+        return slot(resolve(decode(low)), 1);
     }
     if at + 1 >= SLOTS {
-        return Slot {
-            inst: mark(),
-            step: 1,
-        };
+        return slot(mark(), 1);
     }
-    let high = u32::from(ram.load::<u16>(offset + 2).unwrap_or(0));
-    Slot {
-        inst: resolve(decode(low | high << 16)),
-        step: 2,
-    }
+    let high = u32::from(ram.load::<u16>(from + 2).unwrap_or(0));
+    slot(resolve(decode(low | high << 16)), 2)
 }
 
 /// The mark for an instruction that is not carried out from its slot: its second half lies in

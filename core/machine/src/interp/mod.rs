@@ -15,7 +15,7 @@ use crate::isa::{Inst, decode, execute};
 use crate::mem::Width;
 use crate::mmu::{Access, Dropped};
 
-pub use code::{CodeCache, SLOTS, Slot, Slots};
+pub use code::{CodeCache, Page, SLOTS, Slot};
 pub use shortcut::FetchShortcuts;
 use slow::Slow;
 use step::Step;
@@ -99,36 +99,34 @@ impl Engine<'_> {
             if left == 0 {
                 return (budget, Stop::Budget);
             }
-            let code = match self.code_at(self.hart.pc) {
-                Ok(code) => code,
+            let paused = match self.code_at(self.hart.pc) {
+                Ok(Code::Page(place)) => self.run_pages(place, left),
+                Ok(Code::Uncached) => self.run_uncached(left),
                 Err((exception, tval)) => {
                     return (budget - left, Stop::Trap { exception, tval });
                 }
             };
-            let paused = match code {
-                Code::Page(place) => self.run_pages(place, left),
-                Code::Uncached => self.run_uncached(left),
-            };
+            let mut why = paused.why;
             left = paused.left;
-            match paused.why {
-                Pause::Budget => {}
-                Pause::Fetch => {}
+            if let Pause::Straddle = why {
+                let first = left == budget && self.pass;
+                if !first && self.breakpoints.contains(&self.hart.pc) {
+                    return (budget - left, Stop::Breakpoint);
+                }
+                let paused = self.run_uncached(left);
+                (left, why) = (paused.left, paused.why);
+            }
+            if let Pause::Attention { slot, value } = why {
+                let paused = self.run_one(&slot.inst, slot.step, left, Some(value));
+                (left, why) = (paused.left, paused.why);
+            }
+            match why {
                 Pause::Undecoded(place) => {
                     let index = (self.hart.pc % crate::arena::PAGE_SIZE / 2) as usize;
                     self.code.decode_run(place, index, self.view.ram);
                 }
-                Pause::Straddle => {
-                    let first = left == budget && self.pass;
-                    if !first && self.breakpoints.contains(&self.hart.pc) {
-                        return (budget - left, Stop::Breakpoint);
-                    }
-                    let paused = self.run_uncached(left);
-                    left = paused.left;
-                    if let Pause::Stop(stop) = paused.why {
-                        return (budget - left, stop);
-                    }
-                }
                 Pause::Stop(stop) => return (budget - left, stop),
+                _ => {}
             }
         }
     }
@@ -152,6 +150,8 @@ impl Engine<'_> {
             ram: self.view.ram,
             code: self.code,
             bus: self.bus,
+            made: None,
+            why: Cut::Undecoded,
         }
     }
 
@@ -227,102 +227,123 @@ impl Engine<'_> {
     }
 
     /// Runs decoded code, from page to page, as long as shortcuts lead on.
-    fn run_pages(&mut self, place: u32, left: u64) -> Paused {
-        let pc = self.hart.pc;
+    fn run_pages(&mut self, place: u32, budget: u64) -> Paused {
         let privilege = self.hart.privilege as u64;
-        let fs_ready = self.hart.fs_is_dirty();
         let context = self.hart.data_context();
         let code = &*self.code;
-        let Some(mut slots) = code.slots(place) else {
-            return Paused {
-                left,
-                why: Pause::Fetch,
-            };
-        };
-        let mut place = place;
+        let (mut place, mut pc) = (place, self.hart.pc);
         let mut slow = Slow {
             hart: self.hart,
             data: self.view.data,
             ram: self.view.ram,
             code,
             bus: self.bus,
+            made: None,
+            why: Cut::Undecoded,
         };
+        let mut left = budget;
         let mut step = Step::new(
             self.view.x,
             self.view.f,
             self.view.data.context(context),
             &mut slow,
             pc,
-            left,
-            fs_ready,
+            &code::NOWHERE,
         );
-        let why = loop {
-            let Some(slot) = slots.get(step.index) else {
-                // The end of the page, or a jump out of it.
-                let pc = step.pc();
-                match self.shortcuts.find(pc, privilege) {
-                    Some(next) => {
-                        let Some(next_slots) = code.slots(next) else {
-                            break Pause::Fetch;
-                        };
-                        place = next;
-                        slots = next_slots;
-                        step.turn(pc);
-                        continue;
-                    }
-                    None => break Pause::Fetch,
-                }
+        let why = 'pages: loop {
+            let Some(page) = code.page(place) else {
+                break Pause::Fetch;
             };
-            step.next = step.index + usize::from(slot.step);
-            match execute(&mut step, &slot.inst) {
-                Ok(()) => {
-                    step.index = step.next;
-                    step.left -= 1;
-                    if step.left == 0 {
-                        break Pause::Budget;
+            let mut index = step.turn(pc);
+            while let Some(run) = page.run(index) {
+                let Some(last) = run.last() else {
+                    pc = step.address(index);
+                    break 'pages Pause::Undecoded(place);
+                };
+                let len = run.len() as u64;
+                step.left = left.wrapping_sub(len);
+                let (run, last) = if len <= left {
+                    (run, last)
+                } else {
+                    // More than what is left: cut short.
+                    let part = run.get(..left as usize).unwrap_or_default();
+                    match part.last() {
+                        Some(last) => (part, last),
+                        None => {
+                            pc = step.address(index);
+                            break 'pages Pause::Budget;
+                        }
+                    }
+                };
+                step.next = step::BEHIND;
+                for slot in run {
+                    step.slot = slot;
+                    if execute(&mut step, &slot.inst).is_err() {
+                        left = step.steps_left();
+                        pc = step.address(usize::from(slot.offset));
+                        break 'pages match step.slow.why {
+                            Cut::Attention(value) => Pause::Attention { slot: *slot, value },
+                            Cut::Straddle => Pause::Straddle,
+                            // Runs hold no such mark.
+                            Cut::Undecoded => Pause::Fetch,
+                            Cut::Trap { exception, tval } => {
+                                Pause::Stop(Stop::Trap { exception, tval })
+                            }
+                            Cut::System(inst) => Pause::Stop(Stop::System {
+                                inst,
+                                length: 2 * u64::from(slot.step),
+                            }),
+                        };
                     }
                 }
-                Err(Cut::Undecoded) => break Pause::Undecoded(place),
-                Err(Cut::Straddle) => break Pause::Straddle,
-                Err(Cut::Trap { exception, tval }) => {
-                    break Pause::Stop(Stop::Trap { exception, tval });
-                }
-                Err(Cut::System(inst)) => {
-                    let length = 2 * u64::from(slot.step);
-                    break Pause::Stop(Stop::System { inst, length });
+                left -= run.len() as u64;
+                index = if step.next == step::BEHIND {
+                    usize::from(last.offset) + usize::from(last.step)
+                } else {
+                    step.next
+                };
+                if left == 0 {
+                    pc = step.address(index);
+                    break 'pages Pause::Budget;
                 }
             }
+            // The end of the page, or a jump out of it.
+            pc = step.address(index);
+            match self.shortcuts.find(pc, privilege) {
+                Some(next) => place = next,
+                None => break Pause::Fetch,
+            }
         };
-        let (pc, left, attention) = step.finish();
         self.hart.pc = pc;
-        let why = match why {
-            Pause::Budget if attention => Pause::Stop(Stop::Attention),
-            other => other,
-        };
         Paused { left, why }
     }
 
     /// Fetches, decodes and carries out one instruction that is not kept.
     fn run_uncached(&mut self, left: u64) -> Paused {
-        let pc = self.hart.pc;
-        let stop = |(exception, tval)| Paused {
-            left,
-            why: Pause::Stop(Stop::Trap { exception, tval }),
-        };
-        let low = match self.fetch_half(pc) {
-            Ok(half) => u32::from(half),
-            Err(fault) => return stop(fault),
-        };
-        let mut word = low;
-        let length = crate::isa::decode::length(low);
-        if length == 4 {
-            word |= match self.fetch_half(pc.wrapping_add(2)) {
-                Ok(half) => u32::from(half) << 16,
-                Err(fault) => return stop(fault),
-            };
+        match self.fetch() {
+            Ok((inst, halfwords)) => self.run_one(&inst, halfwords, left, None),
+            Err((exception, tval)) => Paused {
+                left,
+                why: Pause::Stop(Stop::Trap { exception, tval }),
+            },
         }
-        let inst = code::resolve(decode(word));
-        let fs_ready = self.hart.fs_is_dirty();
+    }
+
+    /// The instruction at `pc` and its length in halfwords.
+    fn fetch(&mut self) -> Result<(Inst, u8), (Exception, u64)> {
+        let pc = self.hart.pc;
+        let low = u32::from(self.fetch_half(pc)?);
+        if crate::isa::decode::length(low) == 2 {
+            return Ok((code::resolve(decode(low)), 1));
+        }
+        let high = u32::from(self.fetch_half(pc.wrapping_add(2))?);
+        Ok((code::resolve(decode(low | high << 16)), 2))
+    }
+
+    /// Carries out the instruction at `pc`. `made` is what its access gave, if that has been
+    /// made before.
+    fn run_one(&mut self, inst: &Inst, halfwords: u8, left: u64, made: Option<u64>) -> Paused {
+        let pc = self.hart.pc;
         let context = self.hart.data_context();
         let mut slow = Slow {
             hart: self.hart,
@@ -330,35 +351,56 @@ impl Engine<'_> {
             ram: self.view.ram,
             code: self.code,
             bus: self.bus,
+            made,
+            why: Cut::Undecoded,
         };
-        let mut step = Step::new(
-            self.view.x,
-            self.view.f,
-            self.view.data.context(context),
-            &mut slow,
-            pc,
+        // Once, and once more to complete an instruction whose access is made.
+        for _ in 0..2 {
+            let attention = slow.made.is_some();
+            let data = slow.data.context(context);
+            let slot = Slot {
+                inst: *inst,
+                offset: (pc % crate::arena::PAGE_SIZE / 2) as u16,
+                step: halfwords,
+                rest: 1,
+            };
+            let mut step = Step::new(self.view.x, self.view.f, data, &mut slow, pc, &slot);
+            step.left = left.wrapping_sub(1);
+            let result = execute(&mut step, inst);
+            let next = match step.next {
+                step::BEHIND => pc.wrapping_add(2 * u64::from(halfwords)),
+                next => step.address(next),
+            };
+            let why = match result.map_err(|_| slow.why) {
+                Ok(()) => {
+                    slow.hart.pc = next;
+                    return Paused {
+                        left: left - 1,
+                        why: if attention {
+                            Pause::Stop(Stop::Attention)
+                        } else {
+                            Pause::Budget
+                        },
+                    };
+                }
+                Err(Cut::Attention(value)) => {
+                    slow.made = Some(value);
+                    continue;
+                }
+                Err(Cut::Trap { exception, tval }) => Pause::Stop(Stop::Trap { exception, tval }),
+                Err(Cut::System(inst)) => Pause::Stop(Stop::System {
+                    inst,
+                    length: 2 * u64::from(halfwords),
+                }),
+                // `decode` gives no marks.
+                Err(Cut::Undecoded | Cut::Straddle) => Pause::Fetch,
+            };
+            return Paused { left, why };
+        }
+        Paused {
             left,
-            fs_ready,
-        );
-        step.next = step.index + (length / 2) as usize;
-        let why = match execute(&mut step, &inst) {
-            Ok(()) => {
-                step.index = step.next;
-                step.left -= 1;
-                Pause::Budget
-            }
-            Err(Cut::Trap { exception, tval }) => Pause::Stop(Stop::Trap { exception, tval }),
-            Err(Cut::System(inst)) => Pause::Stop(Stop::System { inst, length }),
-            // `decode` gives no marks.
-            Err(Cut::Undecoded | Cut::Straddle) => Pause::Fetch,
-        };
-        let (pc, left, attention) = step.finish();
-        self.hart.pc = pc;
-        let why = match why {
-            Pause::Budget if attention => Pause::Stop(Stop::Attention),
-            other => other,
-        };
-        Paused { left, why }
+            why: Pause::Fetch,
+        }
     }
 }
 
@@ -387,10 +429,21 @@ fn forget_code(shortcuts: &mut FetchShortcuts, dropped: Dropped) {
 /// What cuts an instruction short.
 #[derive(Clone, Copy, Debug)]
 enum Cut {
-    Trap { exception: Exception, tval: u64 },
+    /// Its access is made, gave this value, and has to be looked at once it is complete.
+    Attention(u64),
+    Trap {
+        exception: Exception,
+        tval: u64,
+    },
     System(Inst),
     Undecoded,
     Straddle,
+}
+
+impl From<(Exception, u64)> for Cut {
+    fn from((exception, tval): (Exception, u64)) -> Self {
+        Self::Trap { exception, tval }
+    }
 }
 
 /// Why a stretch of code ended.
@@ -399,6 +452,7 @@ enum Pause {
     Fetch,
     Undecoded(u32),
     Straddle,
+    Attention { slot: Slot, value: u64 },
     Stop(Stop),
 }
 

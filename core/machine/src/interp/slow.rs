@@ -1,7 +1,7 @@
 //! Everything that the inner loop does not do itself: translation, devices, misaligned and
 //! crossing accesses, reservations.
 
-use super::{Bus, CodeCache};
+use super::{Bus, CodeCache, Cut};
 use crate::arena::{DataTlb, PAGE_SIZE, PageFlags, Ram};
 use crate::cpu::{Exception, Hart, Reservation};
 use crate::mem::{RAM_BASE, Width};
@@ -22,7 +22,15 @@ pub(super) struct Slow<'s, 'a> {
     pub(super) ram: Ram<'a>,
     pub(super) code: &'s CodeCache,
     pub(super) bus: &'s mut dyn Bus,
+    /// What the access that has been made gave, while its instruction is completed.
+    pub(super) made: Option<u64>,
+    /// Why the last instruction was cut short.
+    pub(super) why: Cut,
 }
+
+/// The instruction was cut short; [`Slow`] knows why.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Interrupted;
 
 /// Where an address leads.
 enum Place {
@@ -33,40 +41,63 @@ enum Place {
 }
 
 impl Slow<'_, '_> {
-    /// Loads; the flag says whether the run loop has to look.
+    /// Notes why the instruction is cut short.
+    #[inline(always)]
+    pub(super) fn cut(&mut self, why: Cut) -> Interrupted {
+        self.why = why;
+        Interrupted
+    }
+
+    /// The value that completes an instruction whose access is made.
+    #[cold]
+    pub(super) fn keep(&mut self, value: u64) {
+        if let Cut::Attention(kept) = &mut self.why {
+            *kept = value;
+        }
+    }
+
+    /// Loads. [`Cut::Attention`] when the load is made and the run loop has to look: the
+    /// instruction is then carried out once more, with the value.
     #[cold]
     #[inline(never)]
-    pub(super) fn load(&mut self, va: u64, width: Width, left: u64) -> Result<(u64, bool), Fault> {
+    pub(super) fn load(&mut self, va: u64, width: Width, left: u64) -> Result<u64, Interrupted> {
+        self.try_load(va, width, left).map_err(|cut| self.cut(cut))
+    }
+
+    fn try_load(&mut self, va: u64, width: Width, left: u64) -> Result<u64, Cut> {
+        if let Some(value) = self.made {
+            return Ok(value);
+        }
         let len = width.bytes();
         if crosses(va, len) {
-            return self.load_crossing(va, width).map(|value| (value, false));
+            return Ok(self.load_crossing(va, width)?);
         }
         match self.place(va, len, Access::Load)? {
             Place::Ram(offset) => {
-                let value = match width {
-                    Width::B1 => self.ram.load::<u8>(offset).map(u64::from),
-                    Width::B2 => self.ram.load::<u16>(offset).map(u64::from),
-                    Width::B4 => self.ram.load::<u32>(offset).map(u64::from),
-                    Width::B8 => self.ram.load::<u64>(offset),
-                };
-                let value = value.ok_or((Exception::LoadAccessFault, va))?;
+                let value = self
+                    .load_ram(offset, width)
+                    .ok_or((Exception::LoadAccessFault, va))?;
                 if self.ram.flags(offset).contains(PageFlags::WATCHED) {
-                    return Ok((value, self.bus.watched(offset, len, false)));
+                    if self.bus.watched(offset, len, false) {
+                        return Err(Cut::Attention(value));
+                    }
+                } else {
+                    self.fill_read(va, offset);
                 }
-                self.fill_read(va, offset);
-                Ok((value, false))
+                Ok(value)
             }
             Place::Device(pa) => {
+                let fault = (Exception::LoadAccessFault, va);
                 if !va.is_multiple_of(len) {
-                    return Err((Exception::LoadAccessFault, va));
+                    return Err(fault.into());
                 }
-                let value = self.bus.read(pa, width, left);
-                Ok((value.ok_or((Exception::LoadAccessFault, va))?, true))
+                let value = self.bus.read(pa, width, left).ok_or(fault)?;
+                Err(Cut::Attention(value))
             }
         }
     }
 
-    /// Stores; the flag says whether the run loop has to look.
+    /// Stores; as [`Slow::load`].
     #[cold]
     #[inline(never)]
     pub(super) fn store(
@@ -75,26 +106,33 @@ impl Slow<'_, '_> {
         width: Width,
         value: u64,
         left: u64,
-    ) -> Result<bool, Fault> {
+    ) -> Result<(), Interrupted> {
+        self.try_store(va, width, value, left)
+            .map_err(|cut| self.cut(cut))
+    }
+
+    fn try_store(&mut self, va: u64, width: Width, value: u64, left: u64) -> Result<(), Cut> {
+        if self.made.is_some() {
+            return Ok(());
+        }
         let len = width.bytes();
         if crosses(va, len) {
-            return self.store_crossing(va, width, value);
+            return attention(self.store_crossing(va, width, value)?);
         }
         match self.place(va, len, Access::Store)? {
             Place::Ram(offset) => {
-                let attention = self.store_ram(offset, width, value, va)?;
-                if !attention {
-                    self.fill_write(va, offset);
-                }
-                Ok(attention)
+                attention(self.store_ram(offset, width, value, va)?)?;
+                self.fill_write(va, offset);
+                Ok(())
             }
             Place::Device(pa) => {
+                let fault = (Exception::StoreAccessFault, va);
                 if !va.is_multiple_of(len) {
-                    return Err((Exception::StoreAccessFault, va));
+                    return Err(fault.into());
                 }
                 let done = self.bus.write(pa, width, value & width.mask(), left);
-                done.ok_or((Exception::StoreAccessFault, va))?;
-                Ok(true)
+                done.ok_or(fault)?;
+                attention(true)
             }
         }
     }
@@ -102,39 +140,50 @@ impl Slow<'_, '_> {
     /// The first half of an atomic operation: the old value, with permission to store.
     #[cold]
     #[inline(never)]
-    pub(super) fn load_to_store(&mut self, va: u64, width: Width) -> Result<u64, Fault> {
-        if !va.is_multiple_of(width.bytes()) {
-            return Err((Exception::StoreMisaligned, va));
+    pub(super) fn load_to_store(&mut self, va: u64, width: Width) -> Result<u64, Interrupted> {
+        self.try_load_to_store(va, width)
+            .map_err(|cut| self.cut(cut))
+    }
+
+    fn try_load_to_store(&mut self, va: u64, width: Width) -> Result<u64, Cut> {
+        if let Some(old) = self.made {
+            return Ok(old);
         }
+        if !va.is_multiple_of(width.bytes()) {
+            return Err((Exception::StoreMisaligned, va).into());
+        }
+        let fault = (Exception::StoreAccessFault, va);
         match self.place(va, width.bytes(), Access::Store)? {
-            Place::Ram(offset) => self
-                .load_ram(offset, width)
-                .ok_or((Exception::StoreAccessFault, va)),
+            Place::Ram(offset) => Ok(self.load_ram(offset, width).ok_or(fault)?),
             // No device here takes atomic operations (PMA, privileged architecture 3.6.3.1).
-            Place::Device(_) => Err((Exception::StoreAccessFault, va)),
+            Place::Device(_) => Err(fault.into()),
         }
     }
 
     #[cold]
     #[inline(never)]
-    pub(super) fn load_reserved(&mut self, va: u64, width: Width) -> Result<u64, Fault> {
+    pub(super) fn load_reserved(&mut self, va: u64, width: Width) -> Result<u64, Interrupted> {
+        self.try_load_reserved(va, width)
+            .map_err(|cut| self.cut(cut))
+    }
+
+    fn try_load_reserved(&mut self, va: u64, width: Width) -> Result<u64, Cut> {
         if !va.is_multiple_of(width.bytes()) {
-            return Err((Exception::LoadMisaligned, va));
+            return Err((Exception::LoadMisaligned, va).into());
         }
+        let fault = (Exception::LoadAccessFault, va);
         self.hart.reservation = None;
         match self.place(va, width.bytes(), Access::Load)? {
             Place::Ram(offset) => {
-                let value = self
-                    .load_ram(offset, width)
-                    .ok_or((Exception::LoadAccessFault, va))?;
+                let value = self.load_ram(offset, width).ok_or(fault)?;
                 self.hart.reservation = Some(Reservation::of(RAM_BASE + offset));
                 Ok(value)
             }
-            Place::Device(_) => Err((Exception::LoadAccessFault, va)),
+            Place::Device(_) => Err(fault.into()),
         }
     }
 
-    /// Gives 0 if the store was done, else 1; and whether the run loop has to look.
+    /// Gives 0 if the store was made, else 1.
     #[cold]
     #[inline(never)]
     pub(super) fn store_conditional(
@@ -142,20 +191,28 @@ impl Slow<'_, '_> {
         va: u64,
         width: Width,
         value: u64,
-    ) -> Result<(u64, bool), Fault> {
+    ) -> Result<u64, Interrupted> {
+        self.try_store_conditional(va, width, value)
+            .map_err(|cut| self.cut(cut))
+    }
+
+    fn try_store_conditional(&mut self, va: u64, width: Width, value: u64) -> Result<u64, Cut> {
+        if let Some(failed) = self.made {
+            return Ok(failed);
+        }
         if !va.is_multiple_of(width.bytes()) {
-            return Err((Exception::StoreMisaligned, va));
+            return Err((Exception::StoreMisaligned, va).into());
         }
         let Some(reservation) = self.hart.reservation.take() else {
-            return Ok((1, false));
+            return Ok(1);
         };
         match self.place(va, width.bytes(), Access::Store)? {
             Place::Ram(offset) if reservation == Reservation::of(RAM_BASE + offset) => {
-                let attention = self.store_ram(offset, width, value, va)?;
-                Ok((0, attention))
+                attention(self.store_ram(offset, width, value, va)?)?;
+                Ok(0)
             }
-            Place::Ram(_) => Ok((1, false)),
-            Place::Device(_) => Err((Exception::StoreAccessFault, va)),
+            Place::Ram(_) => Ok(1),
+            Place::Device(_) => Err((Exception::StoreAccessFault, va).into()),
         }
     }
 
@@ -301,6 +358,15 @@ impl Slow<'_, '_> {
             attention |= self.store_ram(offset, Width::B1, value >> (8 * byte), va)?;
         }
         Ok(attention)
+    }
+}
+
+/// A store has been made: whether the run loop has to look.
+fn attention(needed: bool) -> Result<(), Cut> {
+    if needed {
+        Err(Cut::Attention(0))
+    } else {
+        Ok(())
     }
 }
 

@@ -3,8 +3,8 @@
 //! [`Step`] lives in the inner loop's registers: nothing takes a reference to it, so everything
 //! slow is a function of [`Slow`].
 
-use super::Cut;
-use super::slow::Slow;
+use super::slow::{Interrupted, Slow};
+use super::{Cut, Slot};
 use crate::arena::{PAGE_SIZE, Registers, TlbContext};
 use crate::cpu::Exception;
 use crate::float::{self, Flags, Rounding};
@@ -12,8 +12,10 @@ use crate::isa::Inst;
 use crate::isa::semantics::{AmoOp, Backend, Bin, Fmt, FpOp, Un};
 use crate::mem::Width;
 
-/// An index that lies outside every page: `target` says where to go.
-const ELSEWHERE: usize = usize::MAX / 2;
+/// The next instruction is the one behind.
+pub(super) const BEHIND: usize = usize::MAX;
+/// The next instruction is in another page: `target` says where.
+pub(super) const ELSEWHERE: usize = usize::MAX / 2;
 
 pub(super) struct Step<'s, 'w, 'a> {
     x: &'s mut Registers,
@@ -22,17 +24,13 @@ pub(super) struct Step<'s, 'w, 'a> {
     pub(super) slow: &'s mut Slow<'w, 'a>,
     /// The address of the page that is executed.
     page: u64,
-    /// The halfword in it.
-    pub(super) index: usize,
-    /// The halfword of the next instruction.
+    /// This instruction.
+    pub(super) slot: &'s Slot,
+    /// The halfword of the next instruction, [`BEHIND`] or [`ELSEWHERE`].
     pub(super) next: usize,
-    /// Where to go if `index` is [`ELSEWHERE`].
     target: u64,
-    /// Steps left, until something has to be looked at.
+    /// Steps left at the end of the run, modulo 2^64: the budget may end before the run does.
     pub(super) left: u64,
-    /// Steps left behind that.
-    beyond: u64,
-    attention: bool,
     /// Whether the floating-point unit is on and known to be in use.
     fs_ready: bool,
 }
@@ -45,70 +43,55 @@ impl<'s, 'w, 'a> Step<'s, 'w, 'a> {
         data: TlbContext<'a>,
         slow: &'s mut Slow<'w, 'a>,
         pc: u64,
-        left: u64,
-        fs_ready: bool,
+        slot: &'s Slot,
     ) -> Self {
+        let fs_ready = slow.hart.fs_is_dirty();
         Self {
             x,
             f,
             data,
             slow,
             page: pc & !(PAGE_SIZE - 1),
-            index: (pc % PAGE_SIZE / 2) as usize,
-            next: 0,
+            slot,
+            next: BEHIND,
             target: 0,
-            left,
-            beyond: 0,
-            attention: false,
+            left: 0,
             fs_ready,
         }
     }
 
-    /// The address that `index` stands for.
+    /// The address that a halfword, or [`ELSEWHERE`], stands for.
     #[inline(always)]
-    pub(super) fn pc(&self) -> u64 {
-        if self.index == ELSEWHERE {
+    pub(super) fn address(&self, index: usize) -> u64 {
+        if index == ELSEWHERE {
             self.target
         } else {
-            self.page.wrapping_add(2 * self.index as u64)
+            self.page.wrapping_add(2 * index as u64)
         }
     }
 
-    /// Goes on in the page of `pc`.
+    /// Goes on in the page of `pc`; gives the halfword.
     #[inline(always)]
-    pub(super) fn turn(&mut self, pc: u64) {
+    pub(super) fn turn(&mut self, pc: u64) -> usize {
         self.page = pc & !(PAGE_SIZE - 1);
-        self.index = (pc % PAGE_SIZE / 2) as usize;
+        (pc % PAGE_SIZE / 2) as usize
     }
 
-    /// The next instruction's address, the steps left, and whether the run loop has to look.
+    /// Steps that are not made yet, this one included.
     #[inline(always)]
-    pub(super) fn finish(self) -> (u64, u64, bool) {
-        (self.pc(), self.left + self.beyond, self.attention)
-    }
-
-    /// Lets this instruction be the last of the run.
-    #[inline(always)]
-    fn cut(&mut self) {
-        self.attention = true;
-        self.beyond += self.left - 1;
-        self.left = 1;
+    pub(super) fn steps_left(&self) -> u64 {
+        self.left.wrapping_add(self.slot.rest.into())
     }
 
     #[inline(always)]
     fn go(&mut self, offset: i32) {
-        let to = (2 * self.index as i64 + i64::from(offset)) as u64;
+        let to = (2 * i64::from(self.slot.offset) + i64::from(offset)) as u64;
         if to < PAGE_SIZE {
             self.next = (to / 2) as usize;
         } else {
             self.target = self.page.wrapping_add(to);
             self.next = ELSEWHERE;
         }
-    }
-
-    #[inline(always)]
-    fn trap(exception: Exception, tval: u64) -> Cut {
-        Cut::Trap { exception, tval }
     }
 }
 
@@ -143,7 +126,7 @@ fn combine(op: AmoOp, width: Width, old: u64, operand: u64) -> u64 {
 
 impl Backend for Step<'_, '_, '_> {
     type V = u64;
-    type Exit = Cut;
+    type Exit = Interrupted;
 
     #[inline(always)]
     fn imm(&mut self, value: i64) -> u64 {
@@ -152,12 +135,13 @@ impl Backend for Step<'_, '_, '_> {
 
     #[inline(always)]
     fn pc(&mut self) -> u64 {
-        self.page.wrapping_add(2 * self.index as u64)
+        self.page.wrapping_add(2 * u64::from(self.slot.offset))
     }
 
     #[inline(always)]
     fn link(&mut self) -> u64 {
-        self.page.wrapping_add(2 * self.next as u64)
+        self.page
+            .wrapping_add(2 * (u64::from(self.slot.offset) + u64::from(self.slot.step)))
     }
 
     #[inline(always)]
@@ -228,7 +212,7 @@ impl Backend for Step<'_, '_, '_> {
     }
 
     #[inline(always)]
-    fn load(&mut self, width: Width, signed: bool, at: u64) -> Result<u64, Cut> {
+    fn load(&mut self, width: Width, signed: bool, at: u64) -> Result<u64, Interrupted> {
         let found = match width {
             Width::B1 => self.data.load::<u8>(at).map(u64::from),
             Width::B2 => self.data.load::<u16>(at).map(u64::from),
@@ -237,85 +221,61 @@ impl Backend for Step<'_, '_, '_> {
         };
         let raw = match found {
             Some(raw) => raw,
-            None => match self.slow.load(at, width, self.left) {
-                Ok((raw, attention)) => {
-                    if attention {
-                        self.cut();
-                    }
-                    raw
-                }
-                Err((exception, tval)) => return Err(Self::trap(exception, tval)),
-            },
+            None => {
+                let left = self.steps_left();
+                self.slow.load(at, width, left)?
+            }
         };
         Ok(extend(raw, width, signed))
     }
 
     #[inline(always)]
-    fn store(&mut self, width: Width, at: u64, value: u64) -> Result<(), Cut> {
+    fn store(&mut self, width: Width, at: u64, value: u64) -> Result<(), Interrupted> {
         let done = match width {
             Width::B1 => self.data.store(at, value as u8),
             Width::B2 => self.data.store(at, value as u16),
             Width::B4 => self.data.store(at, value as u32),
             Width::B8 => self.data.store(at, value),
         };
-        if !done {
-            match self.slow.store(at, width, value, self.left) {
-                Ok(false) => {}
-                Ok(true) => self.cut(),
-                Err((exception, tval)) => return Err(Self::trap(exception, tval)),
-            }
+        if done {
+            return Ok(());
         }
-        Ok(())
+        let left = self.steps_left();
+        self.slow.store(at, width, value, left)
     }
 
     #[inline(always)]
-    fn load_reserved(&mut self, width: Width, at: u64) -> Result<u64, Cut> {
-        match self.slow.load_reserved(at, width) {
-            Ok(raw) => Ok(extend(raw, width, true)),
-            Err((exception, tval)) => Err(Self::trap(exception, tval)),
-        }
+    fn load_reserved(&mut self, width: Width, at: u64) -> Result<u64, Interrupted> {
+        let raw = self.slow.load_reserved(at, width)?;
+        Ok(extend(raw, width, true))
     }
 
     #[inline(always)]
-    fn store_conditional(&mut self, width: Width, at: u64, value: u64) -> Result<u64, Cut> {
-        match self.slow.store_conditional(at, width, value) {
-            Ok((failed, attention)) => {
-                if attention {
-                    self.cut();
-                }
-                Ok(failed)
-            }
-            Err((exception, tval)) => Err(Self::trap(exception, tval)),
-        }
+    fn store_conditional(&mut self, width: Width, at: u64, value: u64) -> Result<u64, Interrupted> {
+        self.slow.store_conditional(at, width, value)
     }
 
     #[inline(always)]
-    fn amo(&mut self, op: AmoOp, width: Width, at: u64, value: u64) -> Result<u64, Cut> {
+    fn amo(&mut self, op: AmoOp, width: Width, at: u64, value: u64) -> Result<u64, Interrupted> {
         let found = match width {
             Width::B4 => self.data.load_to_store::<u32>(at).map(u64::from),
             _ => self.data.load_to_store::<u64>(at),
         };
-        let (old, slow) = match found {
-            Some(old) => (old, false),
-            None => match self.slow.load_to_store(at, width) {
-                Ok(old) => (old, true),
-                Err((exception, tval)) => return Err(Self::trap(exception, tval)),
-            },
+        let old = match found {
+            Some(old) => old,
+            None => self.slow.load_to_store(at, width)?,
         };
         let new = combine(op, width, old, value);
-        if slow {
-            self.store(width, at, new)?;
-        } else {
-            match width {
-                Width::B4 => self.data.store(at, new as u32),
-                _ => self.data.store(at, new),
-            };
+        if let Err(interrupted) = self.store(width, at, new) {
+            // If the store is made, completing the instruction takes the old value.
+            self.slow.keep(old);
+            return Err(interrupted);
         }
         Ok(extend(old, width, true))
     }
 
     #[inline(always)]
-    fn branch(&mut self, condition: u64, offset: i32) -> Result<(), Cut> {
+    fn branch(&mut self, condition: u64, offset: i32) -> Result<(), Interrupted> {
         if condition != 0 {
             self.go(offset);
         }
@@ -323,13 +283,13 @@ impl Backend for Step<'_, '_, '_> {
     }
 
     #[inline(always)]
-    fn jump(&mut self, offset: i32) -> Result<(), Cut> {
+    fn jump(&mut self, offset: i32) -> Result<(), Interrupted> {
         self.go(offset);
         Ok(())
     }
 
     #[inline(always)]
-    fn jump_to(&mut self, target: u64) -> Result<(), Cut> {
+    fn jump_to(&mut self, target: u64) -> Result<(), Interrupted> {
         let to = target.wrapping_sub(self.page);
         if to < PAGE_SIZE {
             self.next = (to / 2) as usize;
@@ -341,7 +301,7 @@ impl Backend for Step<'_, '_, '_> {
     }
 
     #[inline(always)]
-    fn fp_enter(&mut self, inst: &Inst) -> Result<(), Cut> {
+    fn fp_enter(&mut self, inst: &Inst) -> Result<(), Interrupted> {
         if !self.fs_ready {
             if !self.slow.hart.fs_enabled() {
                 return self.illegal_here(inst);
@@ -353,7 +313,13 @@ impl Backend for Step<'_, '_, '_> {
     }
 
     #[inline(always)]
-    fn fp(&mut self, inst: &Inst, op: FpOp, fmt: Fmt, [a, b, c]: [u64; 3]) -> Result<u64, Cut> {
+    fn fp(
+        &mut self,
+        inst: &Inst,
+        op: FpOp,
+        fmt: Fmt,
+        [a, b, c]: [u64; 3],
+    ) -> Result<u64, Interrupted> {
         let csr = &mut self.slow.hart.csr;
         let rm = if inst.rm == DYNAMIC { csr.frm } else { inst.rm };
         let Some(rm) = Rounding::from_bits(rm) else {
@@ -369,26 +335,25 @@ impl Backend for Step<'_, '_, '_> {
     }
 
     #[inline(always)]
-    fn system(&mut self, inst: &Inst) -> Result<(), Cut> {
-        Err(Cut::System(*inst))
+    fn system(&mut self, inst: &Inst) -> Result<(), Interrupted> {
+        Err(self.slow.cut(Cut::System(*inst)))
     }
 
     #[inline(always)]
-    fn illegal(&mut self, inst: &Inst) -> Result<(), Cut> {
-        Err(Self::trap(
-            Exception::IllegalInstruction,
-            u64::from(inst.imm as u32),
-        ))
+    fn illegal(&mut self, inst: &Inst) -> Result<(), Interrupted> {
+        let bits = u64::from(inst.imm as u32);
+        let why = (Exception::IllegalInstruction, bits).into();
+        Err(self.slow.cut(why))
     }
 
     #[inline(always)]
-    fn undecoded(&mut self) -> Result<(), Cut> {
-        Err(Cut::Undecoded)
+    fn undecoded(&mut self) -> Result<(), Interrupted> {
+        Err(self.slow.cut(Cut::Undecoded))
     }
 
     #[inline(always)]
-    fn straddle(&mut self) -> Result<(), Cut> {
-        Err(Cut::Straddle)
+    fn straddle(&mut self) -> Result<(), Interrupted> {
+        Err(self.slow.cut(Cut::Straddle))
     }
 }
 
@@ -398,10 +363,10 @@ const DYNAMIC: u8 = 7;
 impl Step<'_, '_, '_> {
     /// The instruction is legal in general, but not now: its own bits are the trap's value.
     #[inline(always)]
-    fn illegal_here(&mut self, _inst: &Inst) -> Result<(), Cut> {
-        let pc = self.page.wrapping_add(2 * self.index as u64);
+    fn illegal_here(&mut self, _inst: &Inst) -> Result<(), Interrupted> {
+        let pc = self.pc();
         let bits = self.slow.instruction_bits(pc);
-        Err(Self::trap(Exception::IllegalInstruction, bits))
+        Err(self.slow.cut((Exception::IllegalInstruction, bits).into()))
     }
 }
 
