@@ -6,7 +6,7 @@
 use super::slow::{Interrupted, Slow};
 use super::{Cut, Slot};
 use crate::arena::{PAGE_SIZE, Registers, TlbContext};
-use crate::cpu::Exception;
+use crate::cpu::{Csrs, Exception};
 use crate::float::{self, Flags, Rounding};
 use crate::isa::Inst;
 use crate::isa::semantics::{AmoOp, Backend, Bin, Fmt, FpOp, Un};
@@ -33,6 +33,9 @@ pub(super) struct Step<'s, 'w, 'a> {
     pub(super) left: u64,
     /// Whether the floating-point unit is on and known to be in use.
     fs_ready: bool,
+    /// Whether, moreover, results round to nearest even and inexactness is on record: then an
+    /// ordinary result changes no flag, and the CSRs need not be looked at.
+    fp_settled: bool,
 }
 
 impl<'s, 'w, 'a> Step<'s, 'w, 'a> {
@@ -46,6 +49,7 @@ impl<'s, 'w, 'a> Step<'s, 'w, 'a> {
         slot: &'s Slot,
     ) -> Self {
         let fs_ready = slow.hart.fs_is_dirty();
+        let fp_settled = settled(&slow.hart.csr);
         Self {
             x,
             f,
@@ -57,6 +61,7 @@ impl<'s, 'w, 'a> Step<'s, 'w, 'a> {
             target: 0,
             left: 0,
             fs_ready,
+            fp_settled,
         }
     }
 
@@ -320,17 +325,24 @@ impl Backend for Step<'_, '_, '_> {
         fmt: Fmt,
         [a, b, c]: [u64; 3],
     ) -> Result<u64, Interrupted> {
+        // RNE, static or dynamic: 0 or 7.
+        if self.fp_settled && inst.rm.wrapping_add(1) & 7 <= 1 {
+            let mut flags = Flags(Flags::NX);
+            let value = operate(op, fmt, [a, b, c], Rounding::Rne, &mut flags);
+            if flags.0 != Flags::NX {
+                self.slow.hart.csr.fflags |= flags.0;
+            }
+            return Ok(value);
+        }
         let csr = &mut self.slow.hart.csr;
         let rm = if inst.rm == DYNAMIC { csr.frm } else { inst.rm };
         let Some(rm) = Rounding::from_bits(rm) else {
             return self.illegal_here(inst).map(|()| 0);
         };
         let mut flags = Flags(csr.fflags);
-        let value = match fmt {
-            Fmt::Single => single(op, [a as u32, b as u32, c as u32], a, rm, &mut flags),
-            Fmt::Double => double(op, [a, b, c], rm, &mut flags),
-        };
+        let value = operate_exactly(op, fmt, [a, b, c], rm, &mut flags);
         csr.fflags = flags.0;
+        self.fp_settled = settled(csr);
         Ok(value)
     }
 
@@ -368,6 +380,26 @@ impl Step<'_, '_, '_> {
         let bits = self.slow.instruction_bits(pc);
         Err(self.slow.cut((Exception::IllegalInstruction, bits).into()))
     }
+}
+
+/// See [`Step::fp_settled`].
+fn settled(csr: &Csrs) -> bool {
+    csr.fflags & Flags::NX != 0 && csr.frm == Rounding::Rne as u8
+}
+
+#[inline(always)]
+fn operate(op: FpOp, fmt: Fmt, [a, b, c]: [u64; 3], rm: Rounding, flags: &mut Flags) -> u64 {
+    match fmt {
+        Fmt::Single => single(op, [a as u32, b as u32, c as u32], a, rm, flags),
+        Fmt::Double => double(op, [a, b, c], rm, flags),
+    }
+}
+
+/// The same, out of the inner loop.
+#[cold]
+#[inline(never)]
+fn operate_exactly(op: FpOp, fmt: Fmt, operands: [u64; 3], rm: Rounding, flags: &mut Flags) -> u64 {
+    operate(op, fmt, operands, rm, flags)
 }
 
 #[inline(always)]
