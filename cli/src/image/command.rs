@@ -1,14 +1,16 @@
 //! The command line of `virtarium image`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::cache::write_atomically;
+use super::cache::{unwritable, write_atomically};
 use super::progress::megabytes;
 use super::{GUESTS, Guest, Options, convert, fetch, guest, image_name, list, new_lock, verify};
 use crate::args::units::parse_memory;
+use crate::run::configure::configure;
 
 /// Fetch and build guest images.
 #[derive(Debug, clap::Args)]
@@ -20,7 +22,7 @@ pub struct ImageCommand {
 }
 
 /// Where images come from and go to.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Guest images")]
 pub struct Source {
     /// Debian mirror (directory of dists/ and pool/) [default: VIRTARIUM_MIRROR, else what apt uses]
@@ -49,6 +51,7 @@ impl Source {
             lock: self.lock,
             locked: self.locked,
             keyring: self.keyring,
+            runner: Some(Arc::new(configure)),
             ..Options::default()
         }
     }
@@ -67,6 +70,9 @@ enum Verb {
         /// Guests [default: busybox]
         #[arg(value_name = "NAME", value_parser = GUESTS)]
         names: Vec<String>,
+        /// Copy the files into this directory, to be kept and written to
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
     },
     /// List images, their packages and what is in the cache
     List,
@@ -110,10 +116,20 @@ impl ImageCommand {
         let options = self.source.options();
         match self.verb {
             Verb::Fetch { names } => fetch(&options, &names),
-            Verb::Build { names } if names.is_empty() => print_guest(&guest(&options, "busybox")?),
-            Verb::Build { names } => names
-                .iter()
-                .try_for_each(|name| print_guest(&guest(&options, name)?)),
+            Verb::Build { names, output } => {
+                let names = match names.is_empty() {
+                    true => vec!["busybox".to_owned()],
+                    false => names,
+                };
+                for name in names {
+                    let mut guest = guest(&options, &name)?;
+                    if let Some(dir) = &output {
+                        copy_out(&mut guest, dir)?;
+                    }
+                    print_guest(&guest)?;
+                }
+                Ok(())
+            }
             Verb::List => print_list(&options),
             Verb::Verify => {
                 let wrong = verify(&options)?;
@@ -147,6 +163,23 @@ impl ImageCommand {
             } => convert::ext4(&source, size, &output),
         }
     }
+}
+
+/// Copies the files of a guest into a directory of the person's.
+fn copy_out(guest: &mut Guest, dir: &Path) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(|error| unwritable(dir, error))?;
+    let files = [
+        guest.bios.as_mut(),
+        Some(&mut guest.kernel),
+        guest.initrd.as_mut(),
+        guest.disk.as_mut(),
+    ];
+    for path in files.into_iter().flatten() {
+        let copy = dir.join(path.file_name().unwrap_or_default());
+        convert::copy_sparse(path, &copy)?;
+        *path = copy;
+    }
+    Ok(())
 }
 
 /// One `name=value` a line, for people and for scripts.

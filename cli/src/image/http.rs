@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::cache::unwritable;
@@ -318,14 +318,7 @@ fn broken(url: &str, error: ureq::Error) -> Broken {
         ureq::Error::BadUri(text) => Broken::Final(Failure::Other(anyhow!(
             "{url} is not a URL that can be fetched: {text}"
         ))),
-        error => {
-            let result: Result<(), _> = Err(error);
-            let error = result
-                .with_context(|| format!("cannot reach {url}; {advice}"))
-                .err()
-                .unwrap_or_else(|| anyhow!("cannot reach {url}; {advice}"));
-            Broken::Retry(error)
-        }
+        error => Broken::Retry(anyhow!("cannot reach {url} ({error}); {advice}")),
     }
 }
 

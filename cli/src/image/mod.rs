@@ -103,8 +103,10 @@ pub struct Guest {
     /// A raw disk for the first virtio block device. It belongs to the cache: whoever
     /// writes to it puts an overlay over it or copies it.
     pub disk: Option<PathBuf>,
-    /// The kernel command line.
+    /// The kernel command line; the disk is `/dev/vda` in it.
     pub append: String,
+    /// Bytes of RAM that it needs.
+    pub memory: u64,
 }
 
 /// Names that [`guest`] knows.
@@ -170,6 +172,7 @@ pub fn guest(options: &Options, name: &str) -> Result<Guest> {
                 initrd: None,
                 disk: None,
                 append: String::new(),
+                memory: 128 << 20,
             })
         }
         _ => bail!(
@@ -187,12 +190,14 @@ fn busybox_guest(store: &mut Store<'_>) -> Result<Guest> {
         initrd: Some(dir.join("initrd")),
         disk: None,
         append: format!("console=ttyS0 {QUICK}"),
+        memory: 128 << 20,
     })
 }
 
 fn debian_guest(store: &mut Store<'_>, options: &Options) -> Result<Guest> {
     let mut guest = busybox_guest(store)?;
     guest.append.push_str(" root=/dev/vda");
+    guest.memory = 512 << 20;
     if let Some(dir) = store.ready(&DEBIAN_READY)? {
         guest.disk = Some(dir.join("disk.img"));
         return Ok(guest);
@@ -202,12 +207,15 @@ fn debian_guest(store: &mut Store<'_>, options: &Options) -> Result<Guest> {
     let Some(runner) = &options.runner else {
         return Ok(guest);
     };
-    let dir = store.image(&DEBIAN_READY, |_, scratch| {
+    let dir = store.image(&DEBIAN_READY, |inputs, scratch| {
+        inputs
+            .progress
+            .note("configuring the packages in the machine, once; this takes some minutes");
         let disk = scratch.join("disk.img");
         convert::copy_sparse(&unpacked, &disk)?;
         let mut once = guest.clone();
         once.disk = Some(disk);
-        once.append.push_str(" virtarium.prepare");
+        once.append.push_str(" quiet virtarium.prepare");
         runner(&once).context("the packages could not be configured in the machine")
     })?;
     guest.disk = Some(dir.join("disk.img"));

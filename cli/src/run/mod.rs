@@ -2,6 +2,7 @@
 
 pub mod back;
 pub mod build;
+pub mod configure;
 pub mod console;
 pub mod end;
 pub mod engine;
@@ -16,12 +17,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use virtarium_machine::machine::Machine;
 
+use crate::args::devices::BlockArg;
 use crate::args::run::RunArgs;
 use crate::expect::Progress;
 use crate::host::clock::Clock;
 use crate::host::{files, input, signals, terminal};
 use crate::image;
-use crate::settings::{Settings, gdb_address};
+use crate::settings::{Device, DeviceKind, Firmware, SLOTS, Settings, gdb_address};
 use crate::suite::file::Case;
 use back::Back;
 use end::End;
@@ -50,7 +52,13 @@ pub fn command(args: &RunArgs) -> Result<u8> {
             ));
         }
         let guest = image::guest(&args.source.clone().options(), name)?;
-        adopt(&mut settings, guest, args.snapshot)?;
+        if guest.disk.is_some() && !args.snapshot {
+            bail!(
+                "the disk of {name} belongs to the cache: add --snapshot to forget what is \
+                 written, or copy the guest with `virtarium image build {name} -o DIR`"
+            );
+        }
+        adopt(&mut settings, guest)?;
     }
     let script = !settings.script.is_empty();
     let (mut machine, mut back) = build::build(&mut settings, Box::new(std::io::stdout()))?;
@@ -111,9 +119,9 @@ pub fn start_case(
     if let Some(name) = &case.keys.guest {
         adopt(
             &mut settings,
-            image::guest(&image::Options::default(), name)?,
-            true,
+            image::guest(&image::command::Source::default().options(), name)?,
         )?;
+        settings.snapshot = true;
     }
     let (mut machine, mut back) = build::build(&mut settings, screen)?;
     let limits = Limits {
@@ -173,18 +181,48 @@ fn finish(
     Ok(end.code())
 }
 
-/// Puts the files of a guest where the settings have none.
-fn adopt(settings: &mut Settings, guest: image::Guest, snapshot: bool) -> Result<()> {
+/// Puts the files of a guest where the settings have none, and its disk into the highest slot
+/// that is free.
+fn adopt(settings: &mut Settings, guest: image::Guest) -> Result<()> {
     settings.kernel = Some(guest.kernel);
     settings.initrd = settings.initrd.take().or(guest.initrd);
+    settings.memory = settings.memory.max(guest.memory);
+    if let Some(bios) = guest.bios {
+        settings.firmware = Firmware::File(bios);
+    }
+    let mut append = guest.append;
+    if let Some(path) = guest.disk {
+        let free = (0..SLOTS)
+            .rev()
+            .find(|slot| settings.devices.iter().all(|device| device.slot != *slot));
+        let Some(slot) = free else {
+            bail!("no slot is left for the guest's disk: leave out a device");
+        };
+        // The kernel names disks from the highest slot downwards.
+        let before = settings
+            .devices
+            .iter()
+            .filter(|device| device.slot > slot && matches!(device.kind, DeviceKind::Block(_)));
+        let letter = char::from(b'a' + before.count() as u8);
+        append = append.replace("/dev/vda", &format!("/dev/vd{letter}"));
+        settings.devices.push(Device {
+            slot,
+            kind: DeviceKind::Block(BlockArg {
+                path,
+                read_only: false,
+                overlay: None,
+                raw: true,
+                slot: Some(slot),
+                id: None,
+                block_size: 512,
+            }),
+        });
+    }
     // The kernel lets what comes later win.
     settings.append = Some(match &settings.append {
-        Some(more) => format!("{} {more}", guest.append),
-        None => guest.append,
+        Some(more) => format!("{append} {more}"),
+        None => append,
     });
-    if guest.disk.is_some() && !snapshot {
-        bail!("this guest has a disk, which belongs to the cache: add --snapshot");
-    }
     Ok(())
 }
 
