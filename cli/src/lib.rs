@@ -3,6 +3,7 @@
 pub mod app;
 pub mod args;
 pub mod expect;
+mod gdb;
 pub mod host;
 pub mod image;
 pub mod qemu;

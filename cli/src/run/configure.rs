@@ -4,8 +4,8 @@
 use anyhow::{Result, bail};
 
 use super::end::End;
-use super::engine::Limits;
-use super::{Clock, build, drive};
+use super::engine::{Engine, Limits};
+use super::{Clock, build};
 use crate::args::{self, Command};
 use crate::image::Guest;
 use crate::settings::Settings;
@@ -30,7 +30,7 @@ pub fn configure(guest: &Guest) -> Result<()> {
     };
     let clock = Clock::new(true);
     let mut say = |text: &str| eprintln!("virtarium: {text}");
-    let (end, _) = drive(&mut machine, &mut back, None, clock, limits, &mut say);
+    let end = Engine::new(&mut machine, &mut back, None, clock, limits, &mut say).run();
     match end {
         End::PowerOff(0) => Ok(()),
         End::PowerOff(status) => {

@@ -11,6 +11,7 @@ use crate::expect::Progress;
 use crate::host::clock::Clock;
 use crate::host::input::{Event, HELP, Key, Leave, MONITOR};
 use crate::host::terminal;
+use virtarium_machine::machine::Halt;
 
 /// Instructions between two looks at the world: a few milliseconds.
 const SLICE: u64 = 1 << 19;
@@ -62,6 +63,23 @@ pub struct Engine<'a, G: Guest> {
     owed: usize,
     /// Whether standard input has ended.
     input_ended: bool,
+    /// How long a sleep may last although nothing happens, if somebody else is to be heard.
+    pub nap: Option<Duration>,
+    /// The count of the last digest.
+    digested: u64,
+    /// Whether the last slice did not end because of its length.
+    rested: bool,
+}
+
+/// What a slice came to.
+#[derive(Debug)]
+pub enum Turn {
+    /// The machine goes on.
+    Going,
+    /// A debugger's stop.
+    Halted(Halt),
+    /// The run is over.
+    Over(End),
 }
 
 impl<'a, G: Guest> Engine<'a, G> {
@@ -86,69 +104,83 @@ impl<'a, G: Guest> Engine<'a, G> {
             start: now,
             step: (0, now),
             owed: 0,
+            nap: None,
+            digested: 0,
+            rested: true,
         }
     }
 
     /// Runs the machine to its end.
     pub fn run(&mut self) -> End {
-        let end = self.run_to_end();
-        self.back.consoles.pass_on();
-        self.warn();
-        end
-    }
-
-    fn run_to_end(&mut self) -> End {
-        // A script of nothing but text to type has nothing to wait for.
-        let mut digested = self.guest.instructions();
-        let mut rested = true;
         loop {
-            if let Some(end) = self.listen() {
+            if let Turn::Over(end) = self.turn(None) {
                 return end;
-            }
-            if rested || self.at_slice_end() {
-                self.type_in();
-            }
-            if let Some(end) = self.over() {
-                return end;
-            }
-            let mut budget = self.budget(digested);
-            if let Some(trace) = &mut self.back.trace
-                && trace.wants_instructions()
-            {
-                trace.line(&self.guest.describe_next());
-                budget = 1;
-            }
-            let now = self.clock.now();
-            let exit = self.guest.run(budget, now, self.back);
-            self.back.consoles.pass_on();
-            self.warn();
-            digested = self.digest(digested);
-            if let Some(end) = self.judge() {
-                return end;
-            }
-            rested = exit != Exit::Budget;
-            match exit {
-                // Nobody asked for a halt.
-                Exit::Budget | Exit::Halted(_) => {}
-                Exit::PowerOff(code) => return self.or_unmet(End::PowerOff(code)),
-                Exit::Reset if self.limits.no_reboot => return self.or_unmet(End::Rebooted),
-                Exit::Reset => {
-                    if let Err(error) = self.guest.reset(self.back) {
-                        return End::Failed(format!("the machine cannot be reset: {error:#}"));
-                    }
-                    self.resize();
-                }
-                Exit::Idle(until) => {
-                    if let Some(end) = self.sleep(until) {
-                        return end;
-                    }
-                }
-                // Disks answer at once, so nothing can be waited for.
-                Exit::Waiting => {
-                    return End::Failed("a disk's answer is missing (a bug of ours)".to_owned());
-                }
             }
         }
+    }
+
+    /// Runs a slice of `most` instructions at the most, and does what is to be done around it.
+    pub fn turn(&mut self, most: Option<u64>) -> Turn {
+        let turn = self.slice_and_around(most);
+        if let Turn::Over(_) = turn {
+            self.back.consoles.pass_on();
+            self.warn();
+        }
+        turn
+    }
+
+    fn slice_and_around(&mut self, most: Option<u64>) -> Turn {
+        if let Some(end) = self.listen() {
+            return Turn::Over(end);
+        }
+        if self.rested || self.at_slice_end() {
+            self.type_in();
+        }
+        if let Some(end) = self.over() {
+            return Turn::Over(end);
+        }
+        let mut budget = self.budget();
+        if let Some(trace) = &mut self.back.trace
+            && trace.wants_instructions()
+        {
+            trace.line(&self.guest.describe_next());
+            budget = 1;
+        }
+        let budget = budget.min(most.unwrap_or(u64::MAX));
+        let now = self.clock.now();
+        let exit = self.guest.run(budget, now, self.back);
+        self.back.consoles.pass_on();
+        self.warn();
+        self.digest();
+        if let Some(end) = self.judge() {
+            return Turn::Over(end);
+        }
+        self.rested = exit != Exit::Budget;
+        let over = match exit {
+            Exit::Budget => None,
+            Exit::Halted(halt) => return Turn::Halted(halt),
+            Exit::PowerOff(code) => Some(self.or_unmet(End::PowerOff(code))),
+            Exit::Reset if self.limits.no_reboot => Some(self.or_unmet(End::Rebooted)),
+            Exit::Reset => self.reset(),
+            Exit::Idle(until) => self.sleep(until),
+            // Disks answer at once, so nothing can be waited for.
+            Exit::Waiting => Some(End::Failed(
+                "a disk's answer is missing (a bug of ours)".to_owned(),
+            )),
+        };
+        over.map_or(Turn::Going, Turn::Over)
+    }
+
+    /// Switches the machine off and on.
+    fn reset(&mut self) -> Option<End> {
+        if let Err(error) = self.guest.reset(self.back) {
+            return Some(End::Failed(format!(
+                "the machine cannot be reset: {error:#}"
+            )));
+        }
+        self.digested = self.guest.instructions();
+        self.resize();
+        None
     }
 
     fn slice(&self) -> u64 {
@@ -165,7 +197,7 @@ impl<'a, G: Guest> Engine<'a, G> {
     }
 
     /// Instructions until something is to be looked at.
-    fn budget(&self, digested: u64) -> u64 {
+    fn budget(&self) -> u64 {
         let done = self.guest.instructions();
         let slice = self.slice();
         let mut until = (done / slice + 1) * slice;
@@ -173,26 +205,25 @@ impl<'a, G: Guest> Engine<'a, G> {
             until = until.min(most);
         }
         if let Some(every) = self.limits.digest_every {
-            until = until.min(digested.saturating_add(every));
+            until = until.min(self.digested.saturating_add(every));
         }
         until.saturating_sub(done).max(1)
     }
 
-    /// Prints the digests whose time has come; returns the count of the last one.
-    fn digest(&mut self, mut digested: u64) -> u64 {
+    /// Prints the digest whose time has come.
+    fn digest(&mut self) {
         if let Some(every) = self.limits.digest_every {
             let done = self.guest.instructions();
-            if done >= digested.saturating_add(every) {
+            if done >= self.digested.saturating_add(every) {
                 let digest = self.guest.digest();
                 (self.say)(&format!("digest {done} {digest}"));
-                digested = done - done % every;
+                self.digested = done - done % every;
             }
         }
-        digested
     }
 
     /// Takes what has come in, without waiting.
-    fn listen(&mut self) -> Option<End> {
+    pub fn listen(&mut self) -> Option<End> {
         loop {
             let event = match self.world.as_ref()?.events.try_recv() {
                 Ok(event) => event,
@@ -313,7 +344,11 @@ impl<'a, G: Guest> Engine<'a, G> {
         if wait == Some(Duration::ZERO) {
             return None;
         }
-        if until.is_none() && self.input_ended && !self.back.consoles.has_typed() {
+        if until.is_none()
+            && self.nap.is_none()
+            && self.input_ended
+            && !self.back.consoles.has_typed()
+        {
             return Some(self.or_unmet(End::Asleep));
         }
         let left = self
@@ -324,7 +359,7 @@ impl<'a, G: Guest> Engine<'a, G> {
             script.open()?;
             Some(script.timeout()?.saturating_sub(self.step.1.elapsed()))
         });
-        for other in [left, step].into_iter().flatten() {
+        for other in [left, step, self.nap].into_iter().flatten() {
             wait = Some(wait.map_or(other, |wait| wait.min(other)));
         }
         let event = match (&self.world, wait) {

@@ -20,6 +20,7 @@ use virtarium_machine::machine::Machine;
 use crate::args::devices::BlockArg;
 use crate::args::run::RunArgs;
 use crate::expect::Progress;
+use crate::gdb;
 use crate::host::clock::Clock;
 use crate::host::{files, input, signals, terminal};
 use crate::image;
@@ -36,9 +37,7 @@ const USUAL_GUEST: &str = "busybox";
 /// Does what the command line of `virtarium run` says. Returns the exit status.
 pub fn command(args: &RunArgs) -> Result<u8> {
     let mut settings = Settings::from_run(args)?;
-    if gdb_address(args)?.is_some() {
-        bail!("--gdb: this build has no gdb server");
-    }
+    let gdb = gdb_address(args)?.map(gdb::Server::open).transpose()?;
     if settings.wants_guest() || args.guest.is_some() {
         let name = args.guest.as_deref().unwrap_or(USUAL_GUEST);
         if !settings.wants_guest() {
@@ -78,14 +77,15 @@ pub fn command(args: &RunArgs) -> Result<u8> {
         true => Some(terminal::Raw::enter().context("the terminal's raw mode")?),
         false => None,
     };
-    let (end, time) = drive(
-        &mut machine,
-        &mut back,
-        Some(world),
-        Clock::new(settings.deterministic),
-        limits,
-        &mut say,
-    );
+    let clock = Clock::new(settings.deterministic);
+    let begin = Instant::now();
+    let world = Some(world);
+    let mut engine = Engine::new(&mut machine, &mut back, world, clock, limits, &mut say);
+    let end = match &gdb {
+        Some(server) => server.run(&mut engine, args.stopped),
+        None => engine.run(),
+    };
+    let time = begin.elapsed();
     if std::io::stdout().is_terminal() {
         back.consoles.end_line();
     }
@@ -94,20 +94,6 @@ pub fn command(args: &RunArgs) -> Result<u8> {
         trace.finish().with_context(|| format!("--trace {text}"))?;
     }
     finish(args, machine, &back, end, time)
-}
-
-/// Runs a machine to its end.
-pub fn drive(
-    machine: &mut Machine,
-    back: &mut Back,
-    world: Option<World>,
-    clock: Clock,
-    limits: Limits,
-    say: &mut dyn FnMut(&str),
-) -> (End, Duration) {
-    let begin = Instant::now();
-    let end = Engine::new(machine, back, world, clock, limits, say).run();
-    (end, begin.elapsed())
 }
 
 /// Builds and runs the machine of a suite's case. Returns the end and the instructions.
@@ -132,7 +118,7 @@ pub fn start_case(
     };
     let clock = Clock::new(settings.deterministic);
     let mut say = |text: &str| tell(&format!("{}: {text}", case.name));
-    let (end, _) = drive(&mut machine, &mut back, None, clock, limits, &mut say);
+    let end = Engine::new(&mut machine, &mut back, None, clock, limits, &mut say).run();
     Ok((end, machine.instructions()))
 }
 

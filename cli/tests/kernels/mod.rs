@@ -1,4 +1,5 @@
 //! Small kernels for M-mode, as machine code: what a line of the command must show.
+#![allow(dead_code, reason = "each test takes the kernels that it needs")]
 
 /// Instructions, from the first one on.
 pub struct Kernel(Vec<u32>);
@@ -114,4 +115,16 @@ pub fn devices() -> Kernel {
         kernel.store(0, S0, T1);
     }
     kernel.print("\n").finish(0x5555)
+}
+
+/// Writes 1 to a word of memory, for ever.
+pub fn stores(to: u32) -> Kernel {
+    let mut kernel = Kernel::new();
+    kernel.li(T2, to);
+    kernel.i(0x13, 1, T2, T2, 32);
+    kernel.i(0x13, 5, T2, T2, 32);
+    kernel.i(0x13, 0, T1, 0, 1);
+    kernel.store(2, T2, T1);
+    kernel.0.push(0xffdf_f06f);
+    kernel
 }
