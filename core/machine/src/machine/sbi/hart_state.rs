@@ -27,6 +27,9 @@ pub fn prepare(hart: &mut Hart) {
         (0x303, 0x222),
         // mcounteren
         (0x306, 0xffff_ffff),
+        // scounteren: cycle, time and instret, as OpenSBI leaves it. Linux without a counter
+        // driver never writes it, and its vDSO reads `time` in user mode.
+        (0x106, 0x7),
         // pmpaddr0, pmpcfg0: one region, everything, for all.
         (0x3b0, u64::MAX),
         (0x3a0, 0x1f),
