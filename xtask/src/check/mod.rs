@@ -5,6 +5,7 @@ use clap::Args;
 
 mod deny;
 mod files;
+mod layers;
 mod rules;
 
 use crate::process::{self, cargo};
@@ -69,6 +70,7 @@ pub fn all(stages: &mut Stages, options: &Options) {
 fn repository() -> Result<()> {
     let files = files::texts()?;
     let mut found: Vec<String> = files.iter().flat_map(rules::check).collect();
+    found.extend(files.iter().flat_map(layers::check));
     found.extend(rules::check_names(&files));
     for line in &found {
         eprintln!("{line}");
