@@ -379,3 +379,10 @@ fn text_is_typed_at_the_same_counts_whatever_digests_are_printed() {
     assert_eq!(plain, with_digests);
     assert_eq!(said[0], "digest 32768 d");
 }
+
+#[test]
+fn signature_has_the_most_significant_byte_first_on_each_line() {
+    let bytes: Vec<u8> = (1..=8).collect();
+    assert_eq!(super::signature(&bytes, 4), "04030201\n08070605\n");
+    assert_eq!(super::signature(&bytes, 8), "0807060504030201\n");
+}
