@@ -3,9 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use virtarium_tests::notes;
+
 /// The extensions that are compared, and none that changes what an encoding means.
 const CPU: &str = "rv64,h=false,debug=false,v=false,svade=true,svadu=true,svnapot=true,\
                    svpbmt=true,svinval=true,sstc=true";
+
+/// Whether what the oracle is made of is installed; if not, says that `test` is skipped.
+pub fn is_here(test: &str) -> bool {
+    notes::have("qemu-system-riscv64", test) && notes::have("riscv64-linux-gnu-gcc", test)
+}
 
 /// Runs `guest/oracle/NAME.c` with this seed and number of cases, and returns the numbers on
 /// each line that it printed.
