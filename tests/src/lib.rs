@@ -4,3 +4,4 @@ pub mod crash;
 pub mod fuzz;
 pub mod notes;
 pub mod random;
+pub mod randoms;
