@@ -30,7 +30,9 @@ fn overhead() -> (u64, u64) {
     let steps = |count: usize| {
         let blocks: Vec<Block> = (0..count).map(|_| Block::empty(nops)).collect();
         let image = runner::image(&blocks, &mut Rng::new(0));
-        run_here(&image, runner::signatures(), 8).steps
+        run_here(&image, runner::signatures(), 8)
+            .expect("an end")
+            .steps
     };
     let (one, two) = (steps(1), steps(2));
     // An empty block is one instruction.
@@ -59,7 +61,10 @@ fn random_blocks_leave_what_they_leave_in_qemu() {
         }
         let image = runner::image(&blocks, &mut Rng::case(seed, u64::MAX));
         let len = blocks.len() * SIGNATURE * 8;
-        let ours = run_here(&image, runner::signatures(), len);
+        let ours = run_here(&image, runner::signatures(), len).unwrap_or_else(|(left, state)| {
+            let block = blocks.len() - 1 - left as usize;
+            panic!("hangs here: {state}\n{}", blocks[block])
+        });
         let theirs = qemu::run(&image, runner::signatures(), len);
         executed += ours.steps - batch - each * blocks.len() as u64;
         reports.extend(compare(&blocks, &ours.bytes, &theirs));
@@ -105,7 +110,7 @@ fn integer_operations_on_corners_give_what_qemu_gives() {
         assert!(count >= 2000, "{name}: {count} pairs");
     }
     let len = directed.bytes();
-    let ours = run_here(&directed.image, directed.from(), len);
+    let ours = run_here(&directed.image, directed.from(), len).expect("an end");
     let theirs = qemu::run(&directed.image, directed.from(), len);
     let reports = directed.compare(&ours.bytes, &theirs);
     println!("{} results", len / 8);

@@ -38,12 +38,16 @@ pub struct Ran {
     pub steps: u64,
 }
 
-/// Runs an image, which begins with RAM, until it uses the test finisher, and returns the bytes
-/// from `from` on.
+/// Instructions after which an image counts as hung: many times what the longest needs.
+const LIMIT: u64 = 200_000_000;
+
+/// Runs an image, which begins with RAM, until it uses the test finisher, and returns `len`
+/// bytes from `from` on.
 ///
-/// # Panics
-/// Where the image does not end by itself.
-pub fn run_here(image: &[u8], from: u64, len: usize) -> Ran {
+/// # Errors
+/// Where the image does not end by itself: how many blocks were left to begin, and the state in
+/// words.
+pub fn run_here(image: &[u8], from: u64, len: usize) -> Result<Ran, (u64, String)> {
     let config = MachineConfig {
         ram_size: RAM_SIZE,
         boot: Boot {
@@ -55,8 +59,7 @@ pub fn run_here(image: &[u8], from: u64, len: usize) -> Ran {
     };
     let storage = Heap::for_ram(RAM_SIZE).expect("memory for a machine");
     let mut machine = Machine::new(config, storage).expect("a machine from an image");
-    let limit = 4_000_000_000;
-    let exit = machine.run(limit, Nanos(0), &mut NoHost);
+    let exit = machine.run(LIMIT, Nanos(0), &mut NoHost);
     let mut bytes = vec![0; len];
     let memory = machine.memory();
     memory.read(PhysAddr(from), &mut bytes).expect("in RAM");
@@ -64,16 +67,23 @@ pub fn run_here(image: &[u8], from: u64, len: usize) -> Ran {
         let mut left = [0; 8];
         let read = memory.read(PhysAddr(layout::GLOBALS + 16), &mut left);
         read.expect("in RAM");
-        let left = u64::from_le_bytes(left);
         let hart = machine.hart(0).expect("one hart");
-        panic!(
-            "this machine did not end by itself: {exit:?}, {left} blocks left, pc {:#x}, \
-             mode {:?}, mepc {:#x}, mcause {:#x}, mtval {:#x}",
-            hart.pc, hart.privilege, hart.csr.mepc, hart.csr.mcause, hart.csr.mtval
+        let state = format!(
+            "{exit:?} at {:#x} in {:?}, mcause {:#x} mepc {:#x} mtval {:#x}, scause {:#x} \
+             sepc {:#x} stval {:#x}",
+            hart.pc,
+            hart.privilege,
+            hart.csr.mcause,
+            hart.csr.mepc,
+            hart.csr.mtval,
+            hart.csr.scause,
+            hart.csr.sepc,
+            hart.csr.stval
         );
+        return Err((u64::from_le_bytes(left), state));
     }
-    Ran {
+    Ok(Ran {
         bytes,
         steps: machine.instructions(),
-    }
+    })
 }

@@ -1,5 +1,7 @@
 //! Two saved states side by side.
 
+use std::fmt;
+
 use virtarium_machine::cpu::status;
 use virtarium_machine::isa::disassemble::{disassemble, f_name, x_name};
 use virtarium_machine::isa::{Op, decode};
@@ -116,14 +118,9 @@ pub fn compare(blocks: &[Block], ours: &[u8], theirs: &[u8]) -> Vec<String> {
         let ends = [("here", &ours), ("in QEMU", &theirs)];
         let ends = ends.map(|(who, words)| format!("{} {who}", place(block, words)));
         reports.push(format!(
-            "block {} ({:?}, code at {:#x}): {first}\n    also: {}\n    trap: {}\n{}    {}\n",
-            block.number,
-            block.mode,
-            block.at,
+            "{first}\n    also: {}\n    trap: {}\n{block}",
             others.join("; "),
             ends.join("; "),
-            block.text(),
-            beginning(block),
         ));
     }
     reports
@@ -146,6 +143,14 @@ fn place(block: &Block, words: &[u64]) -> String {
         format!("+{offset:#x} {}", disassemble(offset, word))
     });
     format!("cause {cause} at {pc:#x} {text}{delegated}")
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (number, mode, at) = (self.number, self.mode, self.at);
+        writeln!(f, "block {number} ({mode:?}, code at {at:#x})")?;
+        writeln!(f, "{}    {}", self.text(), beginning(self))
+    }
 }
 
 /// The state that a block began with.
