@@ -9,6 +9,7 @@ mod bench;
 #[cfg(not(feature = "bench"))]
 #[path = "handover.rs"]
 mod bench;
+mod cast;
 mod check;
 mod fuzz;
 mod image;
@@ -38,6 +39,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Measure the same programs natively, in QEMU and here, side by side
     Bench(bench::Options),
+    /// Record a boot as the picture in the README
+    Cast(cast::Options),
     /// Fetch, build and list guest images (`virtarium image`)
     Image(image::Options),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Check(options) => check::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Fuzz(options) => fuzz::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Cast(options) => cast::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Image(options) => image::run(&options),
     };
     result.unwrap_or_else(|error| {
