@@ -1,7 +1,9 @@
 //! What the test targets of this package share.
 
+pub mod asm;
 pub mod crash;
 pub mod fuzz;
 pub mod notes;
+pub mod programs;
 pub mod random;
 pub mod randoms;

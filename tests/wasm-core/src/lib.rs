@@ -1,0 +1,13 @@
+//! One case, run by the same code natively and in wasm.
+//!
+//! A [`Case`] is a machine and its disk as plain data, with an encoding that carries it into the
+//! wasm module. A [`Session`] builds and runs it. Built for wasm32 this crate is the module, whose
+//! exports are in `exports`; a test natively links it as a library.
+
+pub mod case;
+#[cfg(target_arch = "wasm32")]
+mod exports;
+pub mod session;
+
+pub use case::Case;
+pub use session::{End, MemoryHost, Session};
