@@ -7,3 +7,4 @@ pub mod notes;
 pub mod programs;
 pub mod random;
 pub mod randoms;
+pub mod translator;
