@@ -92,6 +92,12 @@ impl Pending {
         }
     }
 
+    /// Goes on counting tokens where the queue of an earlier power cycle has left off, so that
+    /// none names two requests.
+    pub fn follow(&mut self, earlier: &Self) {
+        self.next = earlier.next;
+    }
+
     /// Hands a request to the embedder.
     pub fn submit(
         &mut self,

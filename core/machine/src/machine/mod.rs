@@ -11,6 +11,8 @@ mod run;
 mod sbi;
 mod statistics;
 mod system;
+#[cfg(test)]
+mod testing;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -192,7 +194,9 @@ impl Machine {
         place(&mut self.arena, &plan)?;
         let start = Start::from(&plan);
         let harts = config.harts;
-        self.board = Board::new(config, plan.rom.clone())?;
+        let mut board = Board::new(config, plan.rom.clone())?;
+        board.pending.follow(&self.board.pending);
+        self.board = board;
         self.time = TimeSource::new(config.clock, config.instructions_per_tick);
         self.count = 0;
         self.beats = 0;
