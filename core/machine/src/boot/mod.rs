@@ -11,7 +11,7 @@ pub mod packed;
 mod place;
 mod reset;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 
 use alloc::borrow::Cow;
 use alloc::format;

@@ -1,3 +1,9 @@
+mod disks;
+mod ends;
+mod inputs;
+mod smp;
+mod times;
+
 use alloc::vec::Vec;
 
 use super::*;

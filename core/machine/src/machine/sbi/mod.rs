@@ -176,10 +176,12 @@ impl Machine {
                 byte.map_or(-1_i64 as u64, u64::from)
             }
             extension::CLEAR_IPI => {
-                if let Some(hart) = self.harts.get_mut(id) {
+                // 5.4: a positive value if an IPI had been pending.
+                self.harts.get_mut(id).map_or(0, |hart| {
+                    let pending = hart.csr.mip & status::SSIP != 0;
                     hart.csr.mip &= !status::SSIP;
-                }
-                0
+                    pending.into()
+                })
             }
             extension::SHUTDOWN => {
                 self.power = Power::Off { code: 0 };
@@ -278,3 +280,6 @@ fn is_up(state: &HartState) -> bool {
 
 /// Effects of a fence on another hart's caches, on the safe side.
 const FENCED: Effects = Effects::FLUSH;
+
+#[cfg(test)]
+mod tests;
