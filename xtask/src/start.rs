@@ -29,7 +29,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let program = workspace::release_program()?;
     eprintln!("Press Ctrl-A X to leave; `poweroff` in the guest does it as well.");
     let status = Command::new(&program)
-        .args(["run", "--console", "--rng"])
+        .arg("run")
         .args(&options.arguments)
         .status()
         .with_context(|| format!("{} cannot be run", program.display()))?;

@@ -460,3 +460,6 @@ struct Paused {
     left: u64,
     why: Pause,
 }
+
+#[cfg(test)]
+mod tests;
