@@ -29,8 +29,9 @@ pub struct Slot {
     config_generation: u32,
 }
 
-/// What the driver must have said before the device reads its rings.
-const RUNNING: u32 = status::ACKNOWLEDGE | status::DRIVER | status::FEATURES_OK | status::DRIVER_OK;
+/// What the driver must have said before the device reads its rings. Not ACKNOWLEDGE, which tells
+/// the device nothing: U-Boot leaves it out after its second reset, and other devices serve it.
+const NEEDED: u32 = status::DRIVER | status::FEATURES_OK | status::DRIVER_OK;
 /// What stops a device until its reset.
 const STOPPED: u32 = status::DEVICE_NEEDS_RESET | status::FAILED;
 
@@ -79,7 +80,7 @@ impl Slot {
 
     /// Whether the driver has the device running.
     pub fn is_running(&self) -> bool {
-        self.status & (RUNNING | STOPPED) == RUNNING
+        self.status & (NEEDED | STOPPED) == NEEDED
     }
 
     /// The machine is switched off and on again: the configuration stays, all else is gone.
@@ -228,15 +229,13 @@ impl Slot {
         // stays set, and a step whose predecessor is missing does not happen.
         let old = self.status;
         self.status |= value & (status::ACKNOWLEDGE | status::DRIVER | status::FAILED);
-        let known = status::ACKNOWLEDGE | status::DRIVER;
         if value & status::FEATURES_OK != 0
-            && self.status & known == known
+            && self.status & status::DRIVER != 0
             && self.features_are_acceptable()
         {
             self.status |= status::FEATURES_OK;
         }
-        if value & status::DRIVER_OK != 0 && (self.status | status::DRIVER_OK) & RUNNING == RUNNING
-        {
+        if value & status::DRIVER_OK != 0 && (self.status | status::DRIVER_OK) & NEEDED == NEEDED {
             self.status |= status::DRIVER_OK;
         }
         if (old ^ self.status) & status::FAILED != 0 {
