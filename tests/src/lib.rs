@@ -2,7 +2,9 @@
 
 pub mod asm;
 pub mod crash;
+pub mod ext4;
 pub mod fuzz;
+pub mod guest;
 pub mod notes;
 pub mod programs;
 pub mod random;

@@ -1,0 +1,34 @@
+//! Whole guests: Debian's kernel, firmware and boot loader, at work on the machine's devices.
+
+mod crashes;
+mod linux;
+mod u_boot;
+
+use virtarium::image::{self, Options, Progress};
+use virtarium_machine::boot::{Boot, Firmware};
+use virtarium_machine::machine::MachineConfig;
+
+/// What a shell of guest (a) says when it waits.
+const PROMPT: &str = "virtarium:~# ";
+
+/// The machine that boots a guest of `virtarium image`, without devices.
+fn config(guest: &str) -> MachineConfig {
+    let options = Options {
+        progress: Progress::silent(),
+        ..Options::default()
+    };
+    let files = image::guest(&options, guest).expect("the guest's files");
+    let read = |path| std::fs::read(path).expect("a file of the cache");
+    MachineConfig {
+        boot: Boot {
+            kernel: Some(read(files.kernel)),
+            initrd: files.initrd.map(read),
+            append: files.append,
+            firmware: files
+                .bios
+                .map_or(Firmware::BuiltIn, |path| Firmware::Image(read(path))),
+            ..Boot::default()
+        },
+        ..MachineConfig::default()
+    }
+}
