@@ -35,7 +35,7 @@ struct Ran {
 impl Machine {
     /// Does what is due, and then runs the hart whose turn it is, up to the count `end`.
     pub(super) fn advance(&mut self, end: u64, host: &mut dyn Host) -> Option<Exit> {
-        if self.beats >= self.deadline(host) && !self.in_round() && self.deliver(host) {
+        if self.beats >= self.deadline() && !self.in_round() && self.deliver(host) {
             return Some(Exit::Waiting);
         }
         if core::mem::take(&mut self.turn.sample) {
@@ -49,7 +49,7 @@ impl Machine {
         let steps = if self.harts.len() > 1 {
             steps.min(self.turn.left)
         } else {
-            steps.min(self.deadline(host).saturating_sub(self.beats).max(1))
+            steps.min(self.deadline().saturating_sub(self.beats).max(1))
         };
         match self.run_hart(id, steps, host) {
             Outcome::Continue if self.harts.len() > 1 && self.turn.left == 0 => self.end_turn(host),
@@ -145,7 +145,7 @@ impl Machine {
     }
 
     /// The same as a count of the clock; `u64::MAX` if nothing falls due.
-    fn deadline(&mut self, _host: &dyn Host) -> u64 {
+    fn deadline(&mut self) -> u64 {
         match self.deadline {
             Some(count) => count,
             None => {

@@ -268,7 +268,8 @@ fn set(hart: &mut Hart, number: u16, value: u64) {
     let privilege = hart.privilege;
     hart.privilege = Privilege::Machine;
     let cx = hart.csr_context(0, hart.retired);
-    // The hart has not run yet, or is stopped: its caches are emptied when it starts.
+    // No cache depends on what is set here: at the start they are empty, and who updates accessed
+    // and dirty bits is asked at each walk.
     let _ = hart.csr_write(number, value, &cx);
     hart.privilege = privilege;
 }
