@@ -125,7 +125,8 @@ impl Host for F64 {
 /// Whether the bits are those of a finite value.
 #[inline(always)]
 pub(super) fn is_finite<F: Format>(a: F::Bits) -> bool {
-    a.into() & !F::SIGN < F::INFINITY
+    let greatest = (1 << F::EXPONENT_BITS) - 1;
+    a.into() >> F::FRACTION_BITS & greatest != greatest
 }
 
 /// Whether the bits are those of a normal value.
@@ -134,9 +135,11 @@ pub(super) fn is_normal<F: Format>(a: F::Bits) -> bool {
     (a.into() & !F::SIGN).wrapping_sub(F::MIN_NORMAL) < F::INFINITY - F::MIN_NORMAL
 }
 
-/// Whether a rounded result has neither overflowed nor underflowed: finite, and of greater
-/// magnitude than the least normal value.
+/// Whether a rounded result has neither overflowed nor underflowed: finite, and at least twice the
+/// least normal value in magnitude. Asked of the exponent alone, which takes no 64-bit constants.
 #[inline(always)]
 pub(super) fn is_inside<F: Format>(a: F::Bits) -> bool {
-    (a.into() & !F::SIGN).wrapping_sub(F::MIN_NORMAL + 1) < F::INFINITY - F::MIN_NORMAL - 1
+    let greatest = (1 << F::EXPONENT_BITS) - 1;
+    let exponent = a.into() >> F::FRACTION_BITS & greatest;
+    exponent.wrapping_sub(2) < greatest - 2
 }

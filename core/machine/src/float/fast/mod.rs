@@ -9,8 +9,8 @@
 //! Why a result can be taken from the host: it rounds as IEEE 754 says. Why the flags are known:
 //! - A finite result did not overflow, and no operand was a NaN or an infinity, but for
 //!   quotients, which are looked at separately.
-//! - A result whose magnitude is *greater* than the least normal value was not tiny before
-//!   rounding either. (The least normal value itself may be the rounded form of a tiny one.)
+//! - A result of at least twice the least normal value was not tiny before rounding either. (The
+//!   least normal value itself may be the rounded form of a tiny one.)
 //! - A sum or difference is a multiple of the least subnormal value, so where it is tiny it is
 //!   exact: it never underflows.
 
