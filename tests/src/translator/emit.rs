@@ -344,12 +344,4 @@ impl Backend for Emit {
     fn illegal(&mut self, _: &Inst) -> Result<(), NotTaken> {
         Err(NotTaken)
     }
-
-    fn undecoded(&mut self) -> Result<(), NotTaken> {
-        Err(NotTaken)
-    }
-
-    fn straddle(&mut self) -> Result<(), NotTaken> {
-        Err(NotTaken)
-    }
 }

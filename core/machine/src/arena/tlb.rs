@@ -294,11 +294,10 @@ impl TlbContext<'_> {
         if entry.tag != va & (!(PAGE_SIZE - 1) | (T::SIZE - 1)) {
             return None;
         }
-        Some(
-            self.base
-                .as_ptr()
-                .wrapping_add(va.wrapping_add(entry.addend) as usize),
-        )
+        let offset = va.wrapping_add(entry.addend) as usize;
+        // SAFETY: the tag matches, so the sum is an offset in the arena (see `load`). Said to the
+        // compiler, it folds the addend's load into the sum: two instructions fewer an access.
+        Some(unsafe { self.base.as_ptr().add(offset) })
     }
 }
 

@@ -4,6 +4,7 @@ use super::csr_table::{self, Register};
 use super::effects::Effects;
 use super::state::{Hart, Privilege};
 use super::status;
+use crate::isa::{Class, Inst, Op};
 use crate::mmu::PMP_REGIONS;
 
 /// The access raises an illegal-instruction exception. Nothing has changed.
@@ -42,6 +43,9 @@ const MISA: u64 = {
     }
     bits
 };
+
+/// `fflags`, `frm` and `fcsr`.
+pub const FLOAT_CSRS: core::ops::RangeInclusive<i32> = 1..=3;
 
 impl Hart {
     /// Reads a CSR with the present privilege.
@@ -84,6 +88,50 @@ impl Hart {
             CsrOp::Clear => base & !operand,
         };
         Ok((old, self.write_register(register, nth, new, cx)))
+    }
+
+    /// CSRRW and its kin; `rs1` is the value of that register. Returns what `rd` gets. A read that
+    /// goes nowhere and a write of nothing are not made (unprivileged ISA, "Zicsr").
+    pub fn csr_instruction(
+        &mut self,
+        inst: &Inst,
+        rs1: u64,
+        cx: &CsrContext,
+    ) -> Result<(u64, Effects), Illegal> {
+        let number = inst.imm as u16;
+        let by_register = matches!(inst.op, Op::Csrrw | Op::Csrrs | Op::Csrrc);
+        let operand = if by_register {
+            rs1
+        } else {
+            u64::from(inst.rs1)
+        };
+        let op = match inst.op {
+            Op::Csrrw | Op::Csrrwi => CsrOp::Write,
+            Op::Csrrs | Op::Csrrsi => CsrOp::Set,
+            _ => CsrOp::Clear,
+        };
+        if op == CsrOp::Write && inst.rd == 0 {
+            Ok((0, self.csr_write(number, operand, cx)?))
+        } else if op != CsrOp::Write && inst.rs1 == 0 {
+            Ok((self.csr_read(number, cx)?, Effects::NONE))
+        } else {
+            self.csr_modify(number, op, operand, cx)
+        }
+    }
+
+    /// The same for `fflags`, `frm` and `fcsr`, which nothing outside the hart depends on: an
+    /// engine need not stop for them. `None` for everything else, and where it is illegal.
+    pub fn float_csr_instruction(&mut self, inst: &Inst, rs1: u64) -> Option<u64> {
+        if !FLOAT_CSRS.contains(&inst.imm) || inst.row()?.class != Class::Csr {
+            return None;
+        }
+        let cx = CsrContext {
+            time: 0,
+            instret: 0,
+        };
+        let (old, effects) = self.csr_instruction(inst, rs1, &cx).ok()?;
+        debug_assert!(effects.is_none());
+        Some(old)
     }
 
     /// Reads a CSR whatever the privilege, for a debugger; `None` if it does not exist.

@@ -19,7 +19,7 @@ pub mod status;
 mod trap;
 
 pub use config::{AdUpdate, IsaConfig};
-pub use csr::{CsrContext, CsrOp, Illegal};
+pub use csr::{CsrContext, CsrOp, FLOAT_CSRS, Illegal};
 pub use effects::Effects;
 pub use interrupt::Interrupt;
 pub use state::{Csrs, Hart, Privilege, Reservation};

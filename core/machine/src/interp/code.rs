@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use crate::arena::{PAGE_SIZE, PageFlags, Ram};
 use crate::isa::decode::{illegal, length};
-use crate::isa::{Class, Inst, Op, decode};
+use crate::isa::{Class, Inst, Op, decode, fused};
 
 /// Halfwords in a page.
 pub const SLOTS: usize = PAGE_SIZE as usize / 2;
@@ -28,7 +28,7 @@ const RUN: usize = 64;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Slot {
-    /// What it does.
+    /// What it does; its `op` may be that of a sequence that begins here.
     pub inst: Inst,
     /// Where it begins in its page, in halfwords.
     pub offset: u16,
@@ -36,6 +36,16 @@ pub struct Slot {
     pub step: u8,
     /// Instructions from this one to the end of its run, both included.
     pub rest: u8,
+}
+
+impl Slot {
+    /// The instruction by itself.
+    pub fn plain(&self) -> Inst {
+        Inst {
+            op: fused::first_part(self.inst.op),
+            ..self.inst
+        }
+    }
 }
 
 /// No instruction in particular.
@@ -140,6 +150,15 @@ impl Page {
                     at: (first + place) as u16,
                     len: u16::from(slot.rest),
                 };
+            }
+        }
+        for place in first..self.slots.len() {
+            let Some([slot, rest @ ..]) = self.slots.get_mut(place..) else {
+                break;
+            };
+            let insts = core::iter::once(&slot.inst).chain(rest.iter().map(|slot| &slot.inst));
+            if let Some(sequence) = fused::longest(insts) {
+                slot.inst.op = sequence;
             }
         }
     }
@@ -275,12 +294,7 @@ impl CodeCache {
 
 /// Whether the next instruction is not simply the one behind.
 fn ends_run(inst: &Inst) -> bool {
-    inst.row().is_none_or(|row| {
-        matches!(
-            row.class,
-            Class::Branch | Class::Jump | Class::Csr | Class::System
-        )
-    })
+    inst.row().is_none_or(|row| row.class.goes_elsewhere())
 }
 
 /// Decodes the instruction at halfword `at` of the page of RAM at `page`.

@@ -11,7 +11,7 @@ mod step;
 
 use crate::arena::{DataTlb, HartView};
 use crate::cpu::{Effects, Exception, Hart};
-use crate::isa::{Inst, decode, execute};
+use crate::isa::{Inst, decode, execute, execute_decoded};
 use crate::mem::Width;
 use crate::mmu::{Access, Dropped};
 
@@ -117,7 +117,7 @@ impl Engine<'_> {
                 (left, why) = (paused.left, paused.why);
             }
             if let Pause::Attention { slot, value } = why {
-                let paused = self.run_one(&slot.inst, slot.step, left, Some(value));
+                let paused = self.run_one(&slot.plain(), slot.step, left, Some(value));
                 (left, why) = (paused.left, paused.why);
             }
             match why {
@@ -275,28 +275,39 @@ impl Engine<'_> {
                         }
                     }
                 };
-                step.next = step::BEHIND;
-                for slot in run {
-                    step.slot = slot;
-                    if execute(&mut step, &slot.inst).is_err() {
-                        left = step.steps_left();
-                        pc = step.address(usize::from(slot.offset));
-                        break 'pages match step.slow.why {
-                            Cut::Attention(value) => Pause::Attention { slot: *slot, value },
-                            Cut::Straddle => Pause::Straddle,
-                            // Runs hold no such mark.
-                            Cut::Undecoded => Pause::Fetch,
-                            Cut::Trap { exception, tval } => {
-                                Pause::Stop(Stop::Trap { exception, tval })
-                            }
-                            Cut::System(inst) => Pause::Stop(Stop::System {
-                                inst,
-                                length: 2 * u64::from(slot.step),
-                            }),
-                        };
+                let start = index;
+                // Around a loop of one run without looking it up again.
+                loop {
+                    step.next = step::BEHIND;
+                    step.rest = run.iter();
+                    while let Some(slot) = step.rest.next() {
+                        step.slot = slot;
+                        if execute_decoded(&mut step, &slot.inst).is_err() {
+                            // Not always the slot that was dispatched: a sequence has several.
+                            let slot = step.slot;
+                            left = step.steps_left();
+                            pc = step.address(usize::from(slot.offset));
+                            break 'pages match step.slow.why {
+                                Cut::Attention(value) => Pause::Attention { slot: *slot, value },
+                                Cut::Straddle => Pause::Straddle,
+                                // Runs hold no such mark.
+                                Cut::Undecoded => Pause::Fetch,
+                                Cut::Trap { exception, tval } => {
+                                    Pause::Stop(Stop::Trap { exception, tval })
+                                }
+                                Cut::System(inst) => Pause::Stop(Stop::System {
+                                    inst,
+                                    length: 2 * u64::from(slot.step),
+                                }),
+                            };
+                        }
                     }
+                    left -= run.len() as u64;
+                    if step.next != start || left < run.len() as u64 {
+                        break;
+                    }
+                    step.left = left.wrapping_sub(run.len() as u64);
                 }
-                left -= run.len() as u64;
                 index = if step.next == step::BEHIND {
                     usize::from(last.offset) + usize::from(last.step)
                 } else {
@@ -392,7 +403,7 @@ impl Engine<'_> {
                     inst,
                     length: 2 * u64::from(halfwords),
                 }),
-                // `decode` gives no marks.
+                // `decode` gives no marks and no sequences.
                 Err(Cut::Undecoded | Cut::Straddle) => Pause::Fetch,
             };
             return Paused { left, why };

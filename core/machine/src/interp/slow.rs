@@ -4,6 +4,7 @@
 use super::{Bus, CodeCache, Cut};
 use crate::arena::{DataTlb, PAGE_SIZE, PageFlags, Ram};
 use crate::cpu::{Exception, Hart, Reservation};
+use crate::isa::Inst;
 use crate::mem::{RAM_BASE, Width};
 use crate::mmu::{Access, Dropped};
 
@@ -54,6 +55,12 @@ impl Slow<'_, '_> {
         if let Cut::Attention(kept) = &mut self.why {
             *kept = value;
         }
+    }
+
+    /// An access to `fflags`, `frm` or `fcsr`: what was there, if it is one and legal.
+    #[inline(never)]
+    pub(super) fn float_csr(&mut self, inst: &Inst, rs1: u64) -> Option<u64> {
+        self.hart.float_csr_instruction(inst, rs1)
     }
 
     /// Loads. [`Cut::Attention`] when the load is made and the run loop has to look: the

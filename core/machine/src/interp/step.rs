@@ -6,9 +6,10 @@
 use super::slow::{Interrupted, Slow};
 use super::{Cut, Slot};
 use crate::arena::{PAGE_SIZE, Registers, TlbContext};
-use crate::cpu::{Csrs, Exception};
+use crate::cpu::{Csrs, Exception, FLOAT_CSRS};
 use crate::float::{self, Flags, Rounding};
 use crate::isa::Inst;
+use crate::isa::fused::{Decoded, Meaning};
 use crate::isa::semantics::{AmoOp, Backend, Bin, Fmt, FpOp, Un};
 use crate::mem::Width;
 
@@ -26,6 +27,10 @@ pub(super) struct Step<'s, 'w, 'a> {
     page: u64,
     /// This instruction.
     pub(super) slot: &'s Slot,
+    /// Those behind it, to the end of the run.
+    pub(super) rest: core::slice::Iter<'s, Slot>,
+    /// Those of the sequence that are not carried out yet.
+    tail: &'s [Slot],
     /// The halfword of the next instruction, [`BEHIND`] or [`ELSEWHERE`].
     pub(super) next: usize,
     target: u64,
@@ -34,7 +39,7 @@ pub(super) struct Step<'s, 'w, 'a> {
     /// Whether the floating-point unit is on and known to be in use.
     fs_ready: bool,
     /// Whether, moreover, results round to nearest even and inexactness is on record: then an
-    /// ordinary result changes no flag, and the CSRs need not be looked at.
+    /// ordinary result changes no flag, and the CSRs need not be looked at. Implies `fs_ready`.
     fp_settled: bool,
 }
 
@@ -49,7 +54,7 @@ impl<'s, 'w, 'a> Step<'s, 'w, 'a> {
         slot: &'s Slot,
     ) -> Self {
         let fs_ready = slow.hart.fs_is_dirty();
-        let fp_settled = settled(&slow.hart.csr);
+        let fp_settled = fs_ready && settled(&slow.hart.csr);
         Self {
             x,
             f,
@@ -57,6 +62,8 @@ impl<'s, 'w, 'a> Step<'s, 'w, 'a> {
             slow,
             page: pc & !(PAGE_SIZE - 1),
             slot,
+            rest: [].iter(),
+            tail: &[],
             next: BEHIND,
             target: 0,
             left: 0,
@@ -307,7 +314,7 @@ impl Backend for Step<'_, '_, '_> {
 
     #[inline(always)]
     fn fp_enter(&mut self, inst: &Inst) -> Result<(), Interrupted> {
-        if !self.fs_ready {
+        if !self.fp_settled && !self.fs_ready {
             if !self.slow.hart.fs_enabled() {
                 return self.illegal_here(inst);
             }
@@ -348,6 +355,19 @@ impl Backend for Step<'_, '_, '_> {
 
     #[inline(always)]
     fn system(&mut self, inst: &Inst) -> Result<(), Interrupted> {
+        // Programs save and restore their flags around comparisons: not worth leaving for.
+        if FLOAT_CSRS.contains(&inst.imm) {
+            let rs1 = self.x[usize::from(inst.rs1)];
+            if let Some(old) = self.slow.float_csr(inst, rs1) {
+                if inst.rd != 0 {
+                    self.x[usize::from(inst.rd)] = old;
+                }
+                let hart = &self.slow.hart;
+                self.fs_ready = hart.fs_is_dirty();
+                self.fp_settled = self.fs_ready && settled(&hart.csr);
+                return Ok(());
+            }
+        }
         Err(self.slow.cut(Cut::System(*inst)))
     }
 
@@ -357,7 +377,9 @@ impl Backend for Step<'_, '_, '_> {
         let why = (Exception::IllegalInstruction, bits).into();
         Err(self.slow.cut(why))
     }
+}
 
+impl Decoded for Step<'_, '_, '_> {
     #[inline(always)]
     fn undecoded(&mut self) -> Result<(), Interrupted> {
         Err(self.slow.cut(Cut::Undecoded))
@@ -366,6 +388,36 @@ impl Backend for Step<'_, '_, '_> {
     #[inline(always)]
     fn straddle(&mut self) -> Result<(), Interrupted> {
         Err(self.slow.cut(Cut::Straddle))
+    }
+
+    #[inline(always)]
+    fn fuse(&mut self, parts: usize, float: bool) -> bool {
+        if float && !self.fp_settled {
+            return false;
+        }
+        let Some((tail, rest)) = self.rest.as_slice().split_at_checked(parts) else {
+            return false;
+        };
+        self.tail = tail;
+        self.rest = rest.iter();
+        true
+    }
+
+    #[inline(always)]
+    fn first<M: Meaning>(&mut self, inst: &Inst) -> Result<(), Interrupted> {
+        // The back end's own copy, so that the rounding mode is a constant.
+        M::execute(self, &Inst { rm: 0, ..*inst })
+    }
+
+    #[inline(always)]
+    fn then<M: Meaning>(&mut self) -> Result<(), Interrupted> {
+        // The length is a constant where sequences call this: nothing is compared.
+        let Some((slot, tail)) = self.tail.split_first() else {
+            return self.undecoded();
+        };
+        self.slot = slot;
+        self.tail = tail;
+        self.first::<M>(&slot.inst)
     }
 }
 

@@ -4,12 +4,14 @@ pub mod compressed;
 pub mod decode;
 pub mod disassemble;
 pub mod encode;
+pub mod fused;
 pub mod semantics;
 mod table;
 
 pub use decode::decode;
 pub use encode::encode;
-pub use table::{Op, TABLE, execute};
+pub use semantics::Backend;
+pub use table::{Op, SEQUENCES, TABLE, execute, execute_decoded, meaning};
 
 /// A decoded instruction. Which fields mean something is the row's [`Format`]; the others are 0.
 #[repr(C)]
@@ -196,6 +198,13 @@ pub enum Class {
     System,
     /// Does nothing that this machine would show.
     Hint,
+}
+
+impl Class {
+    /// Whether the next instruction may be another than the one behind.
+    pub const fn goes_elsewhere(self) -> bool {
+        matches!(self, Self::Branch | Self::Jump | Self::Csr | Self::System)
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! ordinary functions over this list. Sources: RISC-V unprivileged ISA 20240411 and privileged
 //! architecture 1.13; the encodings are the standard's opcode map.
 
+use super::fused::{Decoded, Meaning, with_sequences};
 use super::semantics::{self, Backend};
 use super::{Class, Extension, Format, Inst, Row};
 
@@ -67,7 +68,10 @@ const fn prefetch(kind: u32) -> Encoding {
 }
 
 macro_rules! instructions {
-    ($( $module:ident::$function:ident $op:ident $name:literal $extension:ident $format:ident $class:ident = $encoding:expr; )*) => {
+    (
+        sequences { $( $sequence:ident = $first:ident $($then:ident)*; )* }
+        $( $module:ident::$function:ident $op:ident $name:literal $extension:ident $format:ident $class:ident = $encoding:expr; )*
+    ) => {
         /// An instruction, or a mark in decoded code.
         #[repr(u16)]
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -80,6 +84,10 @@ macro_rules! instructions {
             Straddle,
             /// An encoding that means nothing; `imm` holds the bits.
             Illegal,
+            $(
+                #[doc = concat!("The sequence", $(" then ", stringify!($then),)* " after ", stringify!($first), ".")]
+                $sequence,
+            )*
         }
 
         /// All instructions, in the order of [`Op`].
@@ -94,14 +102,55 @@ macro_rules! instructions {
             bits: $encoding.1,
         },)*];
 
-        /// Carries out one instruction on a back end.
+        /// The sequences and their parts, in the order of their numbers in [`Op`].
+        pub const SEQUENCES: &[(Op, &[Op])] =
+            &[$((Op::$sequence, &[Op::$first, $(Op::$then,)*]),)*];
+
+        /// The instructions as types, by the names that they have in [`Op`].
+        pub mod meaning {
+            use super::*;
+            $(
+                #[doc = concat!("`", $name, "`")]
+                pub struct $op;
+
+                impl Meaning for $op {
+                    const FLOAT: bool = matches!(Extension::$extension, Extension::F | Extension::D);
+
+                    #[inline(always)]
+                    fn execute<B: Backend>(b: &mut B, inst: &Inst) -> Result<(), B::Exit> {
+                        semantics::$module::$function(b, inst)
+                    }
+                }
+            )*
+        }
+
+        /// Carries out one instruction on a back end. What is none is illegal.
         #[inline(always)]
         pub fn execute<B: Backend>(b: &mut B, inst: &Inst) -> Result<(), B::Exit> {
+            match inst.op {
+                $(Op::$op => semantics::$module::$function(b, inst),)*
+                _ => b.illegal(inst),
+            }
+        }
+
+        /// Carries out what a slot of decoded code names: an instruction, a mark or a sequence.
+        #[inline(always)]
+        pub fn execute_decoded<B: Decoded>(b: &mut B, inst: &Inst) -> Result<(), B::Exit> {
             match inst.op {
                 $(Op::$op => semantics::$module::$function(b, inst),)*
                 Op::Undecoded => b.undecoded(),
                 Op::Straddle => b.straddle(),
                 Op::Illegal => b.illegal(inst),
+                $(Op::$sequence => {
+                    let float = const { meaning::$first::FLOAT $(|| meaning::$then::FLOAT)* };
+                    let parts = const { <[Op]>::len(&[$(Op::$then),*]) };
+                    if !b.fuse(parts, float) {
+                        return meaning::$first::execute(b, inst);
+                    }
+                    b.first::<meaning::$first>(inst)?;
+                    $(b.then::<meaning::$then>()?;)*
+                    Ok(())
+                })*
             }
         }
     };
@@ -109,7 +158,7 @@ macro_rules! instructions {
 
 // Rows stay on one line each, however long.
 #[rustfmt::skip]
-instructions! {
+with_sequences! { instructions! {
     // RV32I and RV64I
     i::lui      Lui      "lui"      I U Alu     = u(0x37);
     i::auipc    Auipc    "auipc"    I U Alu     = u(0x17);
@@ -334,7 +383,7 @@ instructions! {
     system::call  SinvalVma  "sinval.vma"  Svinval FenceVma System = fence_vma(0x0b);
     system::call  SfenceWInval "sfence.w.inval"  Svinval Plain System = exact(0x1800_0073);
     system::call  SfenceInvalIr "sfence.inval.ir" Svinval Plain System = exact(0x1810_0073);
-}
+} }
 
 /// Encodings that lie inside another row's: hints that the standard names. They are looked at
 /// before the table.

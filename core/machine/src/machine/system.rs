@@ -2,7 +2,7 @@
 
 use super::board::BoardBus;
 use super::{Machine, tohost_offset};
-use crate::cpu::{Cause, CsrOp, Effects, Exception, Illegal, Privilege};
+use crate::cpu::{Cause, Effects, Exception, Illegal, Privilege};
 use crate::host::Host;
 use crate::interp::Engine;
 use crate::isa::{Inst, Op, encode};
@@ -139,31 +139,14 @@ impl Machine {
         }
     }
 
-    /// CSRRW and its kin. A read that goes nowhere and a write of nothing are not made.
+    /// CSRRW and its kin.
     fn csr_instruction(&mut self, id: usize, inst: &Inst, mtime: u64) -> Result<Effects, Illegal> {
         let (Some(hart), Some(view)) = (self.harts.get_mut(id), self.arena.hart(id)) else {
             return Ok(Effects::NONE);
         };
         let cx = hart.csr_context(mtime, hart.retired);
-        let number = inst.imm as u16;
-        let by_register = matches!(inst.op, Op::Csrrw | Op::Csrrs | Op::Csrrc);
-        let operand = if by_register {
-            view.x[usize::from(inst.rs1)]
-        } else {
-            u64::from(inst.rs1)
-        };
-        let op = match inst.op {
-            Op::Csrrw | Op::Csrrwi => CsrOp::Write,
-            Op::Csrrs | Op::Csrrsi => CsrOp::Set,
-            _ => CsrOp::Clear,
-        };
-        let (old, effects) = if op == CsrOp::Write && inst.rd == 0 {
-            (0, hart.csr_write(number, operand, &cx)?)
-        } else if op != CsrOp::Write && inst.rs1 == 0 {
-            (hart.csr_read(number, &cx)?, Effects::NONE)
-        } else {
-            hart.csr_modify(number, op, operand, &cx)?
-        };
+        let rs1 = view.x[usize::from(inst.rs1)];
+        let (old, effects) = hart.csr_instruction(inst, rs1, &cx)?;
         if inst.rd != 0 {
             view.x[usize::from(inst.rd)] = old;
         }

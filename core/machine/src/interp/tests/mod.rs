@@ -6,6 +6,7 @@ mod budgets;
 mod changes;
 mod fetches;
 mod floats;
+mod sequences;
 
 use alloc::vec::Vec;
 

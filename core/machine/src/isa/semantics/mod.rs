@@ -207,10 +207,6 @@ pub trait Backend {
     fn system(&mut self, inst: &Inst) -> Result<(), Self::Exit>;
     /// The bits mean nothing.
     fn illegal(&mut self, inst: &Inst) -> Result<(), Self::Exit>;
-    /// Mark in decoded code: see [`Op::Undecoded`](super::Op::Undecoded).
-    fn undecoded(&mut self) -> Result<(), Self::Exit>;
-    /// Mark in decoded code: see [`Op::Straddle`](super::Op::Straddle).
-    fn straddle(&mut self) -> Result<(), Self::Exit>;
 }
 
 /// `rs1 + imm`: the address of a load, store or jump.
