@@ -135,6 +135,10 @@ fn turn(target: &mut Debugged<'_, '_>) -> Option<SingleThreadStopReason<u64>> {
             target.ended = Some(end);
             Some(SingleThreadStopReason::Exited(code))
         }
+        Turn::Halted(Halt::Step { hart }) => {
+            target.hart = hart;
+            Some(SingleThreadStopReason::DoneStep)
+        }
         Turn::Halted(Halt::Breakpoint { hart }) => {
             target.hart = hart;
             Some(SingleThreadStopReason::SwBreak(()))

@@ -79,7 +79,7 @@ impl Interpreter {
             shortcuts: &mut self.shortcuts,
             bus: &mut Nothing,
             breakpoints: &[],
-            pass: false,
+            pass: None,
         };
         let (_, stop) = engine.run(block.instructions.len() as u64);
         let trap = match stop {

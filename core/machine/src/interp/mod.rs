@@ -30,7 +30,8 @@ pub trait Bus {
     /// Reads two bytes of a program outside RAM.
     fn fetch(&mut self, pa: u64) -> Option<u16>;
     /// The hart accesses a watched page of RAM, at this offset from its start. Returns whether
-    /// the run loop has to look once the instruction is complete.
+    /// the run loop has to look once the instruction is complete. An atomic operation says its
+    /// load and then its store, whose answer counts for both.
     fn watched(&mut self, offset: u64, len: u64, write: bool) -> bool;
 }
 
@@ -72,11 +73,10 @@ pub struct Engine<'a> {
     pub shortcuts: &'a mut FetchShortcuts,
     /// Devices.
     pub bus: &'a mut dyn Bus,
-    /// Virtual addresses before which to stop, and whether the first instruction of the run is
-    /// let pass.
+    /// Virtual addresses before which to stop.
     pub breakpoints: &'a [u64],
-    /// See `breakpoints`.
-    pub pass: bool,
+    /// Where the first instruction of the run is let pass, if it is there that the run begins.
+    pub pass: Option<u64>,
 }
 
 /// Where a fetch leads.
@@ -101,6 +101,9 @@ impl Engine<'_> {
             }
             let paused = match self.code_at(self.hart.pc) {
                 Ok(Code::Page(place)) => self.run_pages(place, left),
+                Ok(Code::Uncached) if self.stops_here(left == budget) => {
+                    return (budget - left, Stop::Breakpoint);
+                }
                 Ok(Code::Uncached) => self.run_uncached(left),
                 Err((exception, tval)) => {
                     return (budget - left, Stop::Trap { exception, tval });
@@ -109,8 +112,7 @@ impl Engine<'_> {
             let mut why = paused.why;
             left = paused.left;
             if let Pause::Straddle = why {
-                let first = left == budget && self.pass;
-                if !first && self.breakpoints.contains(&self.hart.pc) {
+                if self.stops_here(left == budget) {
                     return (budget - left, Stop::Breakpoint);
                 }
                 let paused = self.run_uncached(left);
@@ -131,9 +133,15 @@ impl Engine<'_> {
         }
     }
 
-    /// Zeroes the 64-byte block that holds `va`, as CBO.ZERO does. Returns whether the run loop
-    /// has to look.
-    pub fn zero_block(&mut self, va: u64) -> Result<bool, (Exception, u64)> {
+    /// Whether there is a breakpoint at `pc` that the run does not pass.
+    #[cold]
+    fn stops_here(&self, first: bool) -> bool {
+        let pc = self.hart.pc;
+        !(first && self.pass == Some(pc)) && self.breakpoints.contains(&pc)
+    }
+
+    /// Zeroes the 64-byte block that holds `va`, as CBO.ZERO does.
+    pub fn zero_block(&mut self, va: u64) -> Result<(), (Exception, u64)> {
         self.slow().zero_block(va)
     }
 

@@ -77,7 +77,12 @@ impl Slow<'_, '_> {
         }
         let len = width.bytes();
         if crosses(va, len) {
-            return Ok(self.load_crossing(va, width)?);
+            let (value, seen) = self.load_crossing(va, width)?;
+            return if seen {
+                Err(Cut::Attention(value))
+            } else {
+                Ok(value)
+            };
         }
         match self.place(va, len, Access::Load)? {
             Place::Ram(offset) => {
@@ -161,7 +166,12 @@ impl Slow<'_, '_> {
         }
         let fault = (Exception::StoreAccessFault, va);
         match self.place(va, width.bytes(), Access::Store)? {
-            Place::Ram(offset) => Ok(self.load_ram(offset, width).ok_or(fault)?),
+            Place::Ram(offset) => {
+                let old = self.load_ram(offset, width).ok_or(fault)?;
+                // The store that follows, to the same bytes, answers for this too.
+                let _ = self.seen(offset, width.bytes(), false);
+                Ok(old)
+            }
             // No device here takes atomic operations (PMA, privileged architecture 3.6.3.1).
             Place::Device(_) => Err(fault.into()),
         }
@@ -175,6 +185,9 @@ impl Slow<'_, '_> {
     }
 
     fn try_load_reserved(&mut self, va: u64, width: Width) -> Result<u64, Cut> {
+        if let Some(value) = self.made {
+            return Ok(value);
+        }
         if !va.is_multiple_of(width.bytes()) {
             return Err((Exception::LoadMisaligned, va).into());
         }
@@ -184,6 +197,9 @@ impl Slow<'_, '_> {
             Place::Ram(offset) => {
                 let value = self.load_ram(offset, width).ok_or(fault)?;
                 self.hart.reservation = Some(Reservation::of(RAM_BASE + offset));
+                if self.seen(offset, width.bytes(), false) {
+                    return Err(Cut::Attention(value));
+                }
                 Ok(value)
             }
             Place::Device(_) => Err(fault.into()),
@@ -225,7 +241,7 @@ impl Slow<'_, '_> {
 
     /// CBO.ZERO.
     #[cold]
-    pub(super) fn zero_block(&mut self, va: u64) -> Result<bool, Fault> {
+    pub(super) fn zero_block(&mut self, va: u64) -> Result<(), Fault> {
         let start = va & !(BLOCK - 1);
         let Place::Ram(offset) = self
             .place(start, BLOCK, Access::Store)
@@ -233,11 +249,11 @@ impl Slow<'_, '_> {
         else {
             return Err((Exception::StoreAccessFault, va));
         };
-        let mut attention = false;
         for at in (offset..offset + BLOCK).step_by(8) {
-            attention |= self.store_ram(at, Width::B8, 0, va)?;
+            // The caller looks at what was watched; decoded code is dropped before the next run.
+            let _ = self.store_ram(at, Width::B8, 0, va)?;
         }
-        Ok(attention)
+        Ok(())
     }
 
     /// CBO.INVAL, CBO.CLEAN, CBO.FLUSH: permitted where a load or a store is (Zicbom, 2.5.2).
@@ -314,8 +330,13 @@ impl Slow<'_, '_> {
             (Width::B8, false) => ram.store(offset, value),
         };
         done.ok_or((Exception::StoreAccessFault, va))?;
-        let watched = flags.contains(PageFlags::WATCHED) && self.bus.watched(offset, len, true);
-        Ok(watched || !beside)
+        let seen = self.seen(offset, len, true);
+        Ok(seen || !beside)
+    }
+
+    /// Tells of an access to bytes of one page. Returns whether the run loop has to look.
+    fn seen(&mut self, offset: u64, len: u64, write: bool) -> bool {
+        self.ram.flags(offset).contains(PageFlags::WATCHED) && self.bus.watched(offset, len, write)
     }
 
     fn fill_read(&mut self, va: u64, offset: u64) {
@@ -336,9 +357,10 @@ impl Slow<'_, '_> {
         }
     }
 
-    /// A load across two pages, byte by byte. A fault names the first byte that faults.
-    fn load_crossing(&mut self, va: u64, width: Width) -> Result<u64, Fault> {
-        let mut value = 0;
+    /// A load across two pages, byte by byte, and whether the run loop has to look. A fault names
+    /// the first byte that faults.
+    fn load_crossing(&mut self, va: u64, width: Width) -> Result<(u64, bool), Fault> {
+        let (mut value, mut seen) = (0, false);
         for byte in 0..width.bytes() {
             let at = va.wrapping_add(byte);
             let Place::Ram(offset) = self.place(at, 1, Access::Load)? else {
@@ -346,8 +368,9 @@ impl Slow<'_, '_> {
             };
             let loaded = self.load_ram(offset, Width::B1);
             value |= loaded.ok_or((Exception::LoadAccessFault, at))? << (8 * byte);
+            seen |= self.seen(offset, 1, false);
         }
-        Ok(value)
+        Ok((value, seen))
     }
 
     /// A store across two pages: both are checked before a byte is written.

@@ -209,6 +209,7 @@ impl Bus for BoardBus<'_> {
         self.told |= told;
         let met = self.stops.met(offset, len, write);
         self.met = self.met.or(met);
-        told || met.is_some()
+        // What was met before in this run was met by the same instruction.
+        told || self.met.is_some()
     }
 }

@@ -3,10 +3,17 @@
 
 use alloc::vec::Vec;
 
-use super::{Machine, debug_walk};
-use crate::arena::{PAGE_SIZE, PageFlags};
+use super::{HartState, Machine, debug_walk, tohost_offset};
+use crate::arena::{MAX_HARTS, PAGE_SIZE, PageFlags};
 use crate::cpu::Hart;
 use crate::mem::{PhysAddr, RAM_BASE};
+
+/// Breakpoints that a machine keeps at most: each is compared with where a hart is.
+const MAX_BREAKPOINTS: usize = 4096;
+/// Watched ranges, each within a page, that a machine keeps at most.
+const MAX_WATCHES: usize = 1024;
+/// Pages that one watchpoint may reach into.
+const MAX_WATCHED_PAGES: u64 = 64;
 
 /// What a watchpoint looks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,30 +48,93 @@ pub enum Halt {
     Watchpoint {
         /// The hart.
         hart: usize,
-        /// The virtual address that the watchpoint was set for.
+        /// The first watched byte that was accessed, as an address of the watchpoint's.
         address: u64,
         /// What it looks for.
         kind: WatchKind,
     },
+    /// This hart, which is to step, has executed an instruction or entered a trap.
+    Step {
+        /// The hart.
+        hart: usize,
+    },
 }
 
-/// A part of RAM that is watched.
+/// How a debugger lets a hart run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Pace {
+    /// As it does by itself.
+    #[default]
+    Run,
+    /// The machine stops when the hart has executed one instruction, or entered a trap instead.
+    /// A breakpoint at the first instruction does not stop it.
+    Step,
+    /// Not at all: its turns are the others'.
+    Hold,
+}
+
+/// What a hart is doing, for people to read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Activity {
+    /// It runs.
+    Running,
+    /// It waits for an interrupt.
+    Waiting,
+    /// It waits for an interrupt in the SBI's `hart_suspend`.
+    Suspended,
+    /// It waits for the SBI's `hart_start`.
+    Stopped,
+}
+
+/// A part of RAM, within a page, that is watched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Watch {
+    /// The watchpoint that it is of: address, length, kind.
+    of: (u64, u64, WatchKind),
     address: u64,
     offset: u64,
     len: u64,
-    kind: WatchKind,
 }
 
-/// Breakpoints and watchpoints.
+/// Breakpoints, watchpoints, and how harts may run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stops {
     breakpoints: Vec<u64>,
     watchpoints: Vec<Watch>,
+    paces: [Pace; MAX_HARTS],
+    /// Where a hart has stopped before a breakpoint and is to go on: it passes once, if what it
+    /// does next is the instruction there.
+    passes: [Option<u64>; MAX_HARTS],
 }
 
 impl Stops {
+    /// How a hart may run.
+    pub(super) fn pace(&self, hart: usize) -> Pace {
+        self.paces.get(hart).copied().unwrap_or_default()
+    }
+
+    /// Whether a hart is held.
+    pub(super) fn holds(&self) -> bool {
+        self.paces.contains(&Pace::Hold)
+    }
+
+    /// The hart passes the breakpoint before which it has stopped.
+    pub(super) fn let_pass(&mut self, hart: usize, pc: Option<u64>) {
+        if let Some(pass) = self.passes.get_mut(hart) {
+            *pass = pc;
+        }
+    }
+
+    /// The breakpoint that the hart passes now, and no more after.
+    pub(super) fn take_pass(&mut self, hart: usize) -> Option<u64> {
+        self.passes.get_mut(hart)?.take()
+    }
+
+    /// Every hart is where it has not stopped before.
+    pub(super) fn forget_passes(&mut self) {
+        self.passes = [None; MAX_HARTS];
+    }
+
     /// Virtual addresses at which harts stop.
     pub(super) fn breakpoints(&self) -> &[u64] {
         &self.breakpoints
@@ -75,16 +145,19 @@ impl Stops {
         self.watchpoints.iter().map(|watch| watch.offset)
     }
 
-    /// The watchpoint that an access to RAM meets.
+    /// The watchpoint that an access to RAM meets, and the first address where it does.
     pub(super) fn met(&self, offset: u64, len: u64, write: bool) -> Option<(u64, WatchKind)> {
         self.watchpoints
             .iter()
             .find(|watch| {
-                watch.kind.sees(write)
+                watch.of.2.sees(write)
                     && offset < watch.offset + watch.len
                     && watch.offset < offset + len
             })
-            .map(|watch| (watch.address, watch.kind))
+            .map(|watch| {
+                let within = offset.saturating_sub(watch.offset);
+                (watch.address.wrapping_add(within), watch.of.2)
+            })
     }
 }
 
@@ -194,28 +267,63 @@ impl Machine {
         done
     }
 
-    /// Stops every hart before it executes the instruction at this virtual address.
-    pub fn add_breakpoint(&mut self, address: u64) {
-        if !self.stops.breakpoints.contains(&address) {
-            self.stops.breakpoints.push(address);
-            self.renew_breakpoints();
+    /// How a hart may run from now on.
+    pub fn set_pace(&mut self, hart: usize, pace: Pace) {
+        if let Some(place) = self.stops.paces.get_mut(hart) {
+            *place = pace;
         }
+    }
+
+    /// What a hart is doing; `None` if there is no such hart.
+    pub fn activity(&self, hart: usize) -> Option<Activity> {
+        Some(match self.states.get(hart)? {
+            HartState::Stopped => Activity::Stopped,
+            HartState::Suspended { .. } => Activity::Suspended,
+            HartState::Started if self.harts.get(hart)?.waiting => Activity::Waiting,
+            HartState::Started => Activity::Running,
+        })
+    }
+
+    /// Forgets all that a debugger has set: breakpoints, watchpoints, paces.
+    pub fn release(&mut self) {
+        for watch in core::mem::take(&mut self.stops.watchpoints) {
+            self.unmark(watch.offset);
+        }
+        self.stops = Stops::default();
+        self.renew_breakpoints();
+    }
+
+    /// Stops every hart before it executes the instruction at this virtual address. `false` if
+    /// there are too many.
+    pub fn add_breakpoint(&mut self, address: u64) -> bool {
+        if self.stops.breakpoints.contains(&address) {
+            return true;
+        }
+        if self.stops.breakpoints.len() >= MAX_BREAKPOINTS {
+            return false;
+        }
+        self.stops.breakpoints.push(address);
+        self.renew_breakpoints();
+        true
     }
 
     /// Takes a breakpoint away; `false` if there was none.
     pub fn remove_breakpoint(&mut self, address: u64) -> bool {
         let before = self.stops.breakpoints.len();
         self.stops.breakpoints.retain(|other| *other != address);
-        self.renew_breakpoints();
-        self.stops.breakpoints.len() != before
+        let gone = self.stops.breakpoints.len() != before;
+        if gone {
+            self.renew_breakpoints();
+        }
+        gone
     }
 
     fn renew_breakpoints(&mut self) {
         self.code.mark(&self.stops.breakpoints);
     }
 
-    /// Stops a hart after it has accessed these bytes, which are looked up in the hart's address
-    /// space now. `None` if they are not in RAM, or across pages.
+    /// Stops a hart after it has accessed any of these bytes, which are looked up in this hart's
+    /// address space now. `None` if they are not all in RAM, or too many.
     pub fn add_watchpoint(
         &mut self,
         hart: usize,
@@ -223,50 +331,59 @@ impl Machine {
         len: u64,
         kind: WatchKind,
     ) -> Option<()> {
-        let PhysAddr(at) = self.translate(hart, address)?;
-        let offset = at.checked_sub(RAM_BASE)?;
-        if len == 0 || offset % PAGE_SIZE + len > PAGE_SIZE {
+        let of = (address, len, kind);
+        if self.stops.watchpoints.iter().any(|watch| watch.of == of) {
+            return Some(());
+        }
+        let end = address.checked_add(len)?;
+        if len == 0 || len > MAX_WATCHED_PAGES * PAGE_SIZE {
+            return None;
+        }
+        let (mut pieces, mut at) = (Vec::new(), address);
+        while at < end {
+            let len = (PAGE_SIZE - at % PAGE_SIZE).min(end - at);
+            let offset = self.translate(hart, at)?.0.checked_sub(RAM_BASE)?;
+            if !self.arena.ram().contains(offset, len) {
+                return None;
+            }
+            pieces.push(Watch {
+                of,
+                address: at,
+                offset,
+                len,
+            });
+            at += len;
+        }
+        if self.stops.watchpoints.len() + pieces.len() > MAX_WATCHES {
             return None;
         }
         let ram = self.arena.ram();
-        if !ram.contains(offset, len) {
-            return None;
+        for watch in &pieces {
+            ram.set_flags(watch.offset, PageFlags::WATCHED);
         }
-        ram.set_flags(offset, PageFlags::WATCHED);
-        self.stops.watchpoints.push(Watch {
-            address,
-            offset,
-            len,
-            kind,
-        });
+        self.stops.watchpoints.extend(pieces);
         self.drop_data_shortcuts();
         Some(())
     }
 
     /// Takes a watchpoint away; `false` if there was none.
     pub fn remove_watchpoint(&mut self, address: u64, len: u64, kind: WatchKind) -> bool {
-        let same =
-            |watch: &Watch| watch.address == address && watch.len == len && watch.kind == kind;
-        let Some(at) = self.stops.watchpoints.iter().position(same) else {
-            return false;
-        };
-        let gone = self.stops.watchpoints.remove(at);
-        let page = |offset: u64| offset / PAGE_SIZE;
-        let htif = self
-            .symbols
-            .tohost
-            .map(|at| page(at.wrapping_sub(RAM_BASE)));
-        let still = self
-            .stops
-            .watchpoints
-            .iter()
-            .any(|watch| page(watch.offset) == page(gone.offset));
-        if !still && htif != Some(page(gone.offset)) {
-            self.arena
-                .ram()
-                .clear_flags(gone.offset, PageFlags::WATCHED);
+        let of = (address, len, kind);
+        let watchpoints = &mut self.stops.watchpoints;
+        let gone: Vec<Watch> = watchpoints.extract_if(.., |watch| watch.of == of).collect();
+        for watch in &gone {
+            self.unmark(watch.offset);
         }
-        true
+        !gone.is_empty()
+    }
+
+    /// Looks no more at a page of RAM, unless somebody else has it watched.
+    fn unmark(&mut self, offset: u64) {
+        let page = |offset: u64| offset / PAGE_SIZE;
+        let mut watched = self.stops.watched().chain(tohost_offset(&self.symbols));
+        if !watched.any(|other| page(other) == page(offset)) {
+            self.arena.ram().clear_flags(offset, PageFlags::WATCHED);
+        }
     }
 
     fn drop_data_shortcuts(&mut self) {

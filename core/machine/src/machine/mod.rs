@@ -33,7 +33,7 @@ use board::Board;
 use clock::TimeSource;
 pub use config::{Clock, DeviceConfig, MachineConfig, SlotConfig};
 use debug::Stops;
-pub use debug::{Halt, WatchKind};
+pub use debug::{Activity, Halt, Pace, WatchKind};
 pub use digest::Digest;
 use digest::{PageHashes, StateHasher};
 pub use power::Power;
@@ -60,7 +60,7 @@ pub enum Exit {
     },
     /// The guest asks for a reset: [`Machine::reset`] does it.
     Reset,
-    /// A breakpoint or watchpoint was met. The next call goes on behind it.
+    /// A breakpoint or watchpoint was met, or a step made. The next call goes on behind it.
     Halted(Halt),
 }
 
@@ -129,8 +129,6 @@ pub struct Machine {
     statistics: Statistics,
     // The debugger's.
     stops: Stops,
-    /// The hart that stopped before a breakpoint and is to go on now.
-    passing: Option<usize>,
 }
 
 impl Machine {
@@ -158,7 +156,6 @@ impl Machine {
             hashes: PageHashes::new(config.ram_size),
             statistics: Statistics::default(),
             stops: Stops::default(),
-            passing: None,
             config,
         };
         machine.power_on()?;
@@ -208,6 +205,7 @@ impl Machine {
         self.symbols = plan.symbols;
         self.code = CodeCache::new(config.ram_size);
         self.code.mark(self.stops.breakpoints());
+        self.stops.forget_passes();
         self.shortcuts = (0..harts).map(|_| FetchShortcuts::default()).collect();
         self.deadline = None;
         self.hashes = PageHashes::new(config.ram_size);

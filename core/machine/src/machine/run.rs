@@ -2,7 +2,7 @@
 
 use super::board::BoardBus;
 use super::power::Power;
-use super::{Exit, Halt, HartState, Machine, WatchKind, tohost_offset};
+use super::{Exit, Halt, HartState, Machine, Pace, WatchKind, tohost_offset};
 use crate::cpu::{Cause, Effects};
 use crate::host::Host;
 use crate::interp::{Engine, Stop};
@@ -26,6 +26,8 @@ struct Ran {
     /// Steps that were made.
     made: u64,
     stop: Stop,
+    /// Whether a device was accessed.
+    outside: bool,
     /// Whether `tohost` was written.
     told: bool,
     /// The watchpoint that was met.
@@ -38,24 +40,37 @@ impl Machine {
         if self.beats >= self.deadline() && !self.in_round() && self.deliver(host) {
             return Some(Exit::Waiting);
         }
-        if core::mem::take(&mut self.turn.sample) {
-            self.sample(host);
-        }
         let id = self.turn.hart;
+        let pace = self.stops.pace(id);
+        if core::mem::take(&mut self.turn.sample) && self.sample(host) && pace == Pace::Step {
+            return Some(Exit::Halted(Halt::Step { hart: id }));
+        }
         if !self.is_ready(id) {
             return self.end_turn(host);
         }
-        let steps = end - self.count;
+        let steps = match pace {
+            Pace::Step => (end - self.count).min(1),
+            _ => end - self.count,
+        };
         let steps = if self.harts.len() > 1 {
             steps.min(self.turn.left)
         } else {
             steps.min(self.deadline().saturating_sub(self.beats).max(1))
         };
-        match self.run_hart(id, steps, host) {
-            Outcome::Continue if self.harts.len() > 1 && self.turn.left == 0 => self.end_turn(host),
-            Outcome::Yield if self.harts.len() > 1 => self.end_turn(host),
+        let before = self.count;
+        let outcome = self.run_hart(id, steps, host);
+        let yields = matches!(outcome, Outcome::Yield) || self.turn.left == 0;
+        let exit = if self.harts.len() > 1 && yields {
+            self.end_turn(host)
+        } else {
+            None
+        };
+        match outcome {
             Outcome::Halt(halt) => Some(Exit::Halted(halt)),
-            _ => None,
+            _ if pace == Pace::Step && self.count != before => {
+                Some(Exit::Halted(Halt::Step { hart: id }))
+            }
+            _ => exit,
         }
     }
 
@@ -66,6 +81,9 @@ impl Machine {
 
     /// Whether the hart has something to run.
     fn is_ready(&mut self, id: usize) -> bool {
+        if self.stops.pace(id) == Pace::Hold {
+            return false;
+        }
         let (Some(hart), Some(state)) = (self.harts.get_mut(id), self.states.get_mut(id)) else {
             return false;
         };
@@ -109,6 +127,10 @@ impl Machine {
 
     /// No hart has anything to run.
     fn idle(&mut self, host: &mut dyn Host) -> Option<Exit> {
+        if self.is_held() {
+            self.turn.sample = true;
+            return Some(Exit::Idle { until: None });
+        }
         self.statistics.idle += 1;
         let until = self.next_deadline();
         match (self.time.kind(), until) {
@@ -125,6 +147,15 @@ impl Machine {
                 Some(Exit::Idle { until })
             }
         }
+    }
+
+    /// Whether only harts that the debugger holds could run: then no time passes.
+    fn is_held(&self) -> bool {
+        let mut harts = self.harts.iter().zip(&self.states);
+        self.stops.holds()
+            && !harts.any(|(hart, state)| {
+                self.stops.pace(hart.id) != Pace::Hold && *state != HartState::Stopped
+            })
     }
 
     /// When something next falls due, in guest time.
@@ -190,8 +221,8 @@ impl Machine {
     }
 
     /// Carries lines and timers to the harts, and lets the hart whose turn it is take an
-    /// interrupt.
-    fn sample(&mut self, host: &mut dyn Host) {
+    /// interrupt. Returns whether it does.
+    fn sample(&mut self, host: &mut dyn Host) -> bool {
         let now = self.now();
         let mtime = self.board.aclint.mtime(now);
         if self.board.lines.take_changed() {
@@ -206,15 +237,17 @@ impl Machine {
             hart.set_time(mtime);
         }
         let id = self.turn.hart;
-        if self.states.get(id) != Some(&HartState::Started) {
-            return;
+        if self.states.get(id) != Some(&HartState::Started) || self.stops.pace(id) == Pace::Hold {
+            return false;
         }
-        let Some(hart) = self.harts.get_mut(id) else {
-            return;
-        };
-        if let Some(interrupt) = hart.pending_interrupt() {
+        let interrupt = self
+            .harts
+            .get_mut(id)
+            .and_then(|hart| hart.pending_interrupt());
+        if let Some(interrupt) = interrupt {
             self.trap(id, Cause::from(interrupt), 0, host);
         }
+        interrupt.is_some()
     }
 
     /// Has a hart enter a trap. Returns whether an interrupt is pending in the handler.
@@ -224,6 +257,8 @@ impl Machine {
             return false;
         };
         let pc = hart.pc;
+        // What comes at this address from now on is not what stopped there.
+        self.stops.take_pass(id);
         // A hart has no shortcut that depends on what a trap changes: they are kept by privilege
         // and context.
         let _ = hart.enter_trap(cause, tval);
@@ -253,20 +288,23 @@ impl Machine {
             match ran.stop {
                 Stop::Budget => return Outcome::Continue,
                 Stop::Attention => {
-                    self.turn.sample = true;
-                    self.deadline = None;
-                    self.look(ran.told);
-                    if let Some((address, kind)) = ran.met {
-                        return Outcome::Halt(Halt::Watchpoint {
-                            hart: id,
-                            address,
-                            kind,
-                        });
+                    // Nothing of what the debugger or the cache of code asks for may show.
+                    let visible = ran.outside || ran.told;
+                    if visible {
+                        self.turn.sample = true;
+                        self.deadline = None;
+                        self.look(ran.told);
                     }
-                    return Outcome::Continue;
+                    if let Some(halt) = watchpoint(id, ran.met) {
+                        return Outcome::Halt(halt);
+                    }
+                    if visible {
+                        return Outcome::Continue;
+                    }
                 }
                 Stop::Breakpoint => {
-                    self.passing = Some(id);
+                    let pc = self.harts.get(id).map(|hart| hart.pc);
+                    self.stops.let_pass(id, pc);
                     return Outcome::Halt(Halt::Breakpoint { hart: id });
                 }
                 Stop::Trap { exception, tval } => {
@@ -283,6 +321,9 @@ impl Machine {
                     self.step(id, 1);
                     if done.deadline {
                         self.deadline = None;
+                    }
+                    if let Some(halt) = watchpoint(id, done.met) {
+                        return Outcome::Halt(halt);
                     }
                     if done.yields {
                         return Outcome::Yield;
@@ -316,6 +357,11 @@ impl Machine {
 
     fn run_engine(&mut self, id: usize, steps: u64, end: u64, host: &mut dyn Host) -> Option<Ran> {
         let still = self.harts.len() > 1;
+        let pass = match self.stops.pace(id) {
+            // The debugger knows what the hart stands before.
+            Pace::Step => self.harts.get(id).map(|hart| hart.pc),
+            _ => self.stops.take_pass(id),
+        };
         let view = self.arena.hart(id)?;
         let ram = view.ram;
         let mut bus = BoardBus {
@@ -338,13 +384,14 @@ impl Machine {
             shortcuts: self.shortcuts.get_mut(id)?,
             bus: &mut bus,
             breakpoints: self.stops.breakpoints(),
-            pass: self.passing.take_if(|passing| *passing == id).is_some(),
+            pass,
         };
         let (made, stop) = engine.run(steps);
         self.statistics.mmio += bus.accesses;
         Some(Ran {
             made,
             stop,
+            outside: bus.accesses > 0,
             told: bus.told,
             met: bus.met,
         })
@@ -370,4 +417,13 @@ impl Machine {
             crate::interp::apply(view.data, shortcuts, effects);
         }
     }
+}
+
+/// The stop at a watchpoint, if one was met.
+fn watchpoint(hart: usize, met: Option<(u64, WatchKind)>) -> Option<Halt> {
+    met.map(|(address, kind)| Halt::Watchpoint {
+        hart,
+        address,
+        kind,
+    })
 }

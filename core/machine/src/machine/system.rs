@@ -1,7 +1,7 @@
 //! Instructions of the system: the one implementation of each.
 
 use super::board::BoardBus;
-use super::{Machine, tohost_offset};
+use super::{Machine, WatchKind, tohost_offset};
 use crate::cpu::{Cause, Effects, Exception, Illegal, Privilege};
 use crate::host::Host;
 use crate::interp::Engine;
@@ -16,6 +16,8 @@ pub(super) struct Done {
     pub(super) deadline: bool,
     /// The hart gives up the rest of its turn.
     pub(super) yields: bool,
+    /// The watchpoint that was met.
+    pub(super) met: Option<(u64, WatchKind)>,
 }
 
 /// A trap in place of the instruction.
@@ -106,16 +108,12 @@ impl Machine {
                 Effects::NONE
             }
             Op::CboInval | Op::CboClean | Op::CboFlush | Op::CboZero => {
-                let attention = self.cache_block(id, inst, bits, host)?;
+                let met = self.cache_block(id, inst, bits, host)?;
                 self.advance_pc(id, length);
-                if attention {
-                    self.deadline = None;
-                    return Ok(Done {
-                        sample: true,
-                        ..Done::default()
-                    });
-                }
-                Effects::NONE
+                return Ok(Done {
+                    met,
+                    ..Done::default()
+                });
             }
             // FENCE.I: fetches see every store anyway.
             _ => {
@@ -130,6 +128,7 @@ impl Machine {
             sample: effects.contains(Effects::SAMPLE),
             deadline: effects.contains(Effects::DEADLINE),
             yields,
+            met: None,
         })
     }
 
@@ -162,16 +161,16 @@ impl Machine {
         (operand(inst.rs1), operand(inst.rs2).map(|asid| asid as u16))
     }
 
-    /// CBO.*: whether something has to be looked at afterwards.
+    /// CBO.*: the watchpoint that was met.
     fn cache_block(
         &mut self,
         id: usize,
         inst: &Inst,
         bits: u64,
         host: &mut dyn Host,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Option<(u64, WatchKind)>, Fault> {
         let Some(hart) = self.harts.get(id) else {
-            return Ok(false);
+            return Ok(None);
         };
         let allowed = match inst.op {
             Op::CboInval => hart.cbo_inval_allowed(),
@@ -183,7 +182,7 @@ impl Machine {
         }
         let end = self.beats;
         let Some(view) = self.arena.hart(id) else {
-            return Ok(false);
+            return Ok(None);
         };
         let address = view.x[usize::from(inst.rs1)];
         let ram = view.ram;
@@ -202,7 +201,7 @@ impl Machine {
         };
         let (Some(hart), Some(shortcuts)) = (self.harts.get_mut(id), self.shortcuts.get_mut(id))
         else {
-            return Ok(false);
+            return Ok(None);
         };
         let mut engine = Engine {
             hart,
@@ -211,12 +210,13 @@ impl Machine {
             shortcuts,
             bus: &mut bus,
             breakpoints: &[],
-            pass: false,
+            pass: None,
         };
         if inst.op == Op::CboZero {
-            engine.zero_block(address)
+            engine.zero_block(address)?;
         } else {
-            engine.probe_block(address).map(|()| false)
+            engine.probe_block(address)?;
         }
+        Ok(bus.met)
     }
 }

@@ -1,3 +1,4 @@
+mod debugging;
 mod disks;
 mod ends;
 mod inputs;
@@ -144,59 +145,4 @@ fn traps_without_a_handler_use_up_the_budget() {
     let exit = machine.run(1000, Nanos(0), &mut NoHost);
     assert_eq!(exit, Exit::Budget);
     assert_eq!(machine.instructions(), 1000);
-}
-
-#[test]
-fn breakpoint_stops_before_its_instruction_each_time() {
-    let mut machine = machine(&counting(10), 1);
-    let at = RAM_BASE + 4 * 4;
-    machine.add_breakpoint(at);
-    for round in 1..=10 {
-        let exit = machine.run(1000, Nanos(0), &mut NoHost);
-        assert_eq!(exit, Exit::Halted(Halt::Breakpoint { hart: 0 }));
-        assert_eq!(machine.hart(0).unwrap().pc, at);
-        assert_eq!(machine.registers(0).unwrap()[usize::from(T0)], round);
-    }
-    assert!(machine.remove_breakpoint(at));
-    assert!(!machine.remove_breakpoint(at));
-    let exit = machine.run(1000, Nanos(0), &mut NoHost);
-    assert_eq!(exit, Exit::PowerOff { code: 0 });
-}
-
-#[test]
-fn watchpoint_stops_behind_the_access_that_it_looks_for() {
-    let watched = RAM_BASE + 0x1008;
-    for (kind, pc) in [(WatchKind::Write, 5), (WatchKind::Read, 6)] {
-        let mut machine = machine(&counting(10), 1);
-        machine.add_watchpoint(0, watched, 8, kind).unwrap();
-        let exit = machine.run(1000, Nanos(0), &mut NoHost);
-        let halt = Halt::Watchpoint {
-            hart: 0,
-            address: watched,
-            kind,
-        };
-        assert_eq!(exit, Exit::Halted(halt));
-        assert_eq!(machine.hart(0).unwrap().pc, RAM_BASE + 4 * pc);
-        assert!(machine.remove_watchpoint(watched, 8, kind));
-        let exit = machine.run(1000, Nanos(0), &mut NoHost);
-        assert_eq!(exit, Exit::PowerOff { code: 0 });
-    }
-}
-
-#[test]
-fn debugging_leaves_no_trace() {
-    let mut plain = machine(&counting(50), 1);
-    plain.run(150, Nanos(0), &mut NoHost);
-    let mut debugged = machine(&counting(50), 1);
-    debugged.add_breakpoint(RAM_BASE + 4 * 4);
-    debugged
-        .add_watchpoint(0, RAM_BASE + 0x1008, 8, WatchKind::Access)
-        .unwrap();
-    while debugged.instructions() < 150 {
-        let left = 150 - debugged.instructions();
-        debugged.run(left, Nanos(0), &mut NoHost);
-        let mut bytes = [0; 16];
-        assert_eq!(debugged.read_virtual(0, RAM_BASE + 0xff8, &mut bytes), 16);
-    }
-    assert_eq!(debugged.digest(), plain.digest());
 }

@@ -112,8 +112,8 @@ fn breakpoints_stop_before_their_instruction_and_change_nothing() {
         while left > 0 {
             let (made, stop) = rig.run(left.min(7));
             left -= made;
-            rig.pass = stop == Stop::Breakpoint;
-            if rig.pass {
+            rig.pass = (stop == Stop::Breakpoint).then_some(at);
+            if rig.pass.is_some() {
                 met += 1;
                 assert_eq!(rig.hart.pc, at);
             }

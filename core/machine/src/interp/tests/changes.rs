@@ -165,8 +165,8 @@ fn cbo_zero_drops_code() {
         shortcuts: &mut rig.shortcuts,
         bus: &mut rig.bus,
         breakpoints: &[],
-        pass: false,
+        pass: None,
     };
-    assert_eq!(engine.zero_block(RAM_BASE + 63), Ok(true));
+    assert_eq!(engine.zero_block(RAM_BASE + 63), Ok(()));
     assert_eq!(rig.trap(), (Exception::IllegalInstruction, 0));
 }

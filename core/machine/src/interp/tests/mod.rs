@@ -74,7 +74,7 @@ struct Rig {
     shortcuts: FetchShortcuts,
     bus: Recording,
     breakpoints: Vec<u64>,
-    pass: bool,
+    pass: Option<u64>,
 }
 
 impl Rig {
@@ -90,7 +90,7 @@ impl Rig {
             shortcuts: FetchShortcuts::default(),
             bus: Recording::default(),
             breakpoints: Vec::new(),
-            pass: false,
+            pass: None,
         };
         rig.hart.pc = RAM_BASE;
         rig.put(RAM_BASE, code);

@@ -109,7 +109,7 @@ impl Machine {
         let mut done = Done {
             sample: true,
             deadline: true,
-            yields: false,
+            ..Done::default()
         };
         if (0..0x10).contains(&call.extension) {
             let value = self.legacy(id, &call, host);
