@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use super::{HartState, Machine, debug_walk, tohost_offset};
 use crate::arena::{MAX_HARTS, PAGE_SIZE, PageFlags};
 use crate::cpu::Hart;
-use crate::mem::{PhysAddr, RAM_BASE};
+use crate::map::{self, Chip};
+use crate::mem::{PhysAddr, RAM_BASE, Width};
 
 /// Breakpoints that a machine keeps at most: each is compared with where a hart is.
 const MAX_BREAKPOINTS: usize = 4096;
@@ -229,28 +230,45 @@ impl Machine {
         debug_walk::walk(self.harts.get(hart)?, address, ram).map(PhysAddr)
     }
 
-    /// Reads memory at a hart's virtual address; returns how many bytes could be read.
+    /// Reads memory at a hart's virtual address, RAM or the reset ROM; returns how many bytes could
+    /// be read. Devices are not read: that could change them.
     pub fn read_virtual(&mut self, hart: usize, address: u64, out: &mut [u8]) -> usize {
-        self.virtual_pieces(hart, address, out.len(), |memory, at, range| {
+        self.virtual_pieces(hart, address, out.len(), |machine, at, range| {
             let piece = out.get_mut(range)?;
-            memory.read(at, piece).ok()
+            match machine.memory().read(at, piece) {
+                Ok(()) => Some(()),
+                Err(_) => machine.read_rom(at, piece),
+            }
         })
+    }
+
+    fn read_rom(&self, at: PhysAddr, out: &mut [u8]) -> Option<()> {
+        for (byte, place) in (0..).zip(out) {
+            let at = PhysAddr(at.0.checked_add(byte)?);
+            let (Chip::Rom, offset) = map::route(at, Width::B1)? else {
+                return None;
+            };
+            *place = self.board.rom.load(offset, Width::B1) as u8;
+        }
+        Some(())
     }
 
     /// Writes memory at a hart's virtual address, read-only pages included; returns how many
     /// bytes could be written.
     pub fn write_virtual(&mut self, hart: usize, address: u64, bytes: &[u8]) -> usize {
-        self.virtual_pieces(hart, address, bytes.len(), |memory, at, range| {
-            memory.write(at, bytes.get(range)?).ok()
+        self.virtual_pieces(hart, address, bytes.len(), |machine, at, range| {
+            machine.memory().write(at, bytes.get(range)?).ok()
         })
     }
 
+    /// Does something with each page's part of a range, until that fails. Returns how many bytes
+    /// it was done with.
     fn virtual_pieces(
         &mut self,
         hart: usize,
         address: u64,
         len: usize,
-        mut each: impl FnMut(crate::mem::Memory<'_>, PhysAddr, core::ops::Range<usize>) -> Option<()>,
+        mut each: impl FnMut(&mut Self, PhysAddr, core::ops::Range<usize>) -> Option<()>,
     ) -> usize {
         let mut done = 0;
         while done < len {
@@ -259,7 +277,7 @@ impl Machine {
             let Some(physical) = self.translate(hart, at) else {
                 break;
             };
-            if each(self.memory(), physical, done..done + piece).is_none() {
+            if each(self, physical, done..done + piece).is_none() {
                 break;
             }
             done += piece;

@@ -327,6 +327,23 @@ fn breakpoints_are_bounded() {
 }
 
 #[test]
+fn debugger_reads_ram_and_rom_and_no_device() {
+    let mut machine = with_handler();
+    let first = pc(&machine, 0);
+    let mut bytes = [0; 8];
+    assert_eq!(machine.read_virtual(0, first, &mut bytes), 8);
+    assert_eq!(bytes[..], machine.board.rom.bytes()[..8]);
+    assert_eq!(machine.read_virtual(0, RAM_BASE - 4, &mut bytes), 0);
+    assert_eq!(
+        machine.read_virtual(0, RAM_BASE + (1 << 20) - 4096, &mut bytes),
+        8
+    );
+    // The UART, whose input register would be emptied.
+    assert_eq!(machine.read_virtual(0, 0x1000_0000, &mut bytes), 0);
+    assert_eq!(machine.write_virtual(0, first, &[1]), 0);
+}
+
+#[test]
 fn reset_keeps_breakpoints() {
     let mut machine = with_handler();
     machine.add_breakpoint(RAM_BASE + 4);
