@@ -69,6 +69,8 @@ pub struct Engine<'a, G: Guest> {
     digested: u64,
     /// Whether the last slice did not end because of its length.
     rested: bool,
+    /// The count at which something was typed last, if anything was.
+    typed_at: Option<u64>,
 }
 
 /// What a slice came to.
@@ -107,21 +109,22 @@ impl<'a, G: Guest> Engine<'a, G> {
             nap: None,
             digested: 0,
             rested: true,
+            typed_at: None,
         }
     }
 
     /// Runs the machine to its end.
     pub fn run(&mut self) -> End {
         loop {
-            if let Turn::Over(end) = self.turn(None) {
+            if let Turn::Over(end) = self.turn() {
                 return end;
             }
         }
     }
 
-    /// Runs a slice of `most` instructions at the most, and does what is to be done around it.
-    pub fn turn(&mut self, most: Option<u64>) -> Turn {
-        let turn = self.slice_and_around(most);
+    /// Runs a slice, and does what is to be done around it.
+    pub fn turn(&mut self) -> Turn {
+        let turn = self.slice_and_around();
         if let Turn::Over(_) = turn {
             self.back.consoles.pass_on();
             self.warn();
@@ -129,12 +132,25 @@ impl<'a, G: Guest> Engine<'a, G> {
         turn
     }
 
-    fn slice_and_around(&mut self, most: Option<u64>) -> Turn {
+    /// What ends the run while the machine stands still for a debugger: keys, signals, the time.
+    pub fn stand(&mut self) -> Option<End> {
+        self.listen().or_else(|| self.timed_out())
+    }
+
+    /// Leaves out a time in which the machine stood still: the guest was not slow.
+    pub fn leave_out(&mut self, stopped: Duration) {
+        self.clock.leave_out(stopped);
+        self.step.1 += stopped;
+    }
+
+    fn slice_and_around(&mut self) -> Turn {
         if let Some(end) = self.listen() {
             return Turn::Over(end);
         }
-        if self.rested || self.at_slice_end() {
+        let count = self.guest.instructions();
+        if self.rested || (self.at_slice_end() && self.typed_at != Some(count)) {
             self.type_in();
+            self.typed_at = Some(count);
         }
         if let Some(end) = self.over() {
             return Turn::Over(end);
@@ -146,7 +162,6 @@ impl<'a, G: Guest> Engine<'a, G> {
             trace.line(&self.guest.describe_next());
             budget = 1;
         }
-        let budget = budget.min(most.unwrap_or(u64::MAX));
         let now = self.clock.now();
         let exit = self.guest.run(budget, now, self.back);
         self.back.consoles.pass_on();
@@ -155,7 +170,8 @@ impl<'a, G: Guest> Engine<'a, G> {
         if let Some(end) = self.judge() {
             return Turn::Over(end);
         }
-        self.rested = exit != Exit::Budget;
+        // A debugger's stop is none of the guest's: what is typed comes where it would without.
+        self.rested = !matches!(exit, Exit::Budget | Exit::Halted(_));
         let over = match exit {
             Exit::Budget => None,
             Exit::Halted(halt) => return Turn::Halted(halt),
@@ -298,10 +314,8 @@ impl<'a, G: Guest> Engine<'a, G> {
         {
             return Some(End::OutOfInstructions(most));
         }
-        if let Some(limit) = self.limits.timeout
-            && self.start.elapsed() >= limit
-        {
-            return Some(End::TimedOut(limit));
+        if let Some(end) = self.timed_out() {
+            return Some(end);
         }
         let (step, pattern, limit) = {
             let script = self.back.consoles.script()?;
@@ -316,6 +330,11 @@ impl<'a, G: Guest> Engine<'a, G> {
             pattern,
             why: Unmet::TimedOut(limit),
         })
+    }
+
+    fn timed_out(&self) -> Option<End> {
+        let limit = self.limits.timeout?;
+        (self.start.elapsed() >= limit).then_some(End::TimedOut(limit))
     }
 
     /// What the output of a slice means.
