@@ -1,52 +1,27 @@
 //! The server for gdb, spoken to in its own protocol (gdb's manual, "Remote Protocol").
 
 mod kernels;
+mod served;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::TcpStream;
+use std::time::Duration;
 
 /// A machine that waits for gdb, and the connection to it.
 struct Session {
-    child: Child,
+    server: served::Server,
     stream: TcpStream,
-    _dir: tempfile::TempDir,
 }
 
 impl Session {
     fn start(kernel: kernels::Kernel) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("k"), kernel.image()).unwrap();
-        // A port that was free a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let child = Command::new(env!("CARGO_BIN_EXE_virtarium"))
-            .args(["run", "--bios", "none", "--kernel", "k", "-S", "--gdb"])
-            .arg(port.to_string())
-            .current_dir(dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let start = Instant::now();
-        let stream = loop {
-            match TcpStream::connect(("127.0.0.1", port)) {
-                Ok(stream) => break stream,
-                Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        };
-        let patience = Some(Duration::from_secs(20));
-        stream.set_read_timeout(patience).unwrap();
-        Self {
-            child,
-            stream,
-            _dir: dir,
-        }
+        Self::with(kernel, &[])
+    }
+
+    fn with(kernel: kernels::Kernel, options: &[&str]) -> Self {
+        let server = served::Server::start(kernel, options);
+        let stream = server.connect();
+        Self { server, stream }
     }
 
     /// Sends a packet and returns the answer.
@@ -98,13 +73,6 @@ fn expand(text: &[u8]) -> String {
     out
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn machine_is_stopped_at_its_start_and_steps() {
     let mut gdb = Session::start(kernels::spins());
@@ -153,6 +121,12 @@ fn watchpoint_stops_after_the_store() {
         "{stop}"
     );
     assert_eq!(gdb.ask("m80002000,4"), "01000000");
+    // gdb believes that the store is still to be made, and steps over it.
+    let behind = gdb.pc();
+    assert_eq!(gdb.ask("vCont;s:1"), "T05thread:01;");
+    assert_eq!(gdb.pc(), behind);
+    assert_eq!(gdb.ask("vCont;s:1"), "T05thread:01;");
+    assert_ne!(gdb.pc(), behind);
 }
 
 #[test]
@@ -161,10 +135,10 @@ fn interrupt_stops_a_running_machine_and_kill_ends_it() {
     write!(gdb.stream, "$c#63").unwrap();
     std::thread::sleep(Duration::from_millis(200));
     gdb.stream.write_all(&[3]).unwrap();
-    assert!(gdb.answer().starts_with("T02") || gdb.pc() >= 0x8000_0010);
+    assert!(gdb.answer().starts_with("T02thread:01;"));
+    assert!(gdb.pc() >= 0x8000_0010);
     write!(gdb.stream, "$k#6b").unwrap();
-    let status = gdb.child.wait().unwrap();
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(gdb.server.wait().code(), Some(0));
 }
 
 #[test]
@@ -192,4 +166,92 @@ fn description_names_general_and_control_registers() {
     ] {
         assert!(text.contains(name), "{name} in {text}");
     }
+}
+
+#[test]
+fn stop_names_its_hart_and_each_hart_has_registers() {
+    let mut gdb = Session::with(kernels::counts(), &["--cpus", "3"]);
+    assert_eq!(gdb.ask("qfThreadInfo"), "m01,02,03");
+    // Only hart 2 goes on, to the second instruction of the loop.
+    assert_eq!(gdb.ask("Z0,80000004,4"), "OK");
+    assert_eq!(gdb.ask("vCont;c:3"), "T05thread:03;swbreak:;");
+    for (thread, counted) in [(1, 0), (2, 0), (3, 1)] {
+        assert_eq!(gdb.ask(&format!("Hg{thread}")), "OK");
+        assert_eq!(gdb.ask("p1c"), format!("{counted:02x}00000000000000"));
+        // mhartid
+        assert_eq!(gdb.ask("pf55"), format!("{:02x}00000000000000", thread - 1));
+    }
+    // One step of hart 1, while the others run or stand.
+    assert_eq!(gdb.ask("z0,80000004,4"), "OK");
+    assert_eq!(gdb.ask("vCont;s:2"), "T05thread:02;");
+    assert_eq!(gdb.ask("Hg3"), "OK");
+    assert_eq!(gdb.ask("p1c"), "0100000000000000");
+    // It is hart 1's turn: hart 2 has its own before hart 0 has one.
+    assert_eq!(gdb.ask("vCont;s:1;c"), "T05thread:01;");
+    assert_eq!(gdb.ask("Hg3"), "OK");
+    assert_ne!(gdb.ask("p1c"), "0100000000000000");
+    assert_eq!(gdb.ask("T4"), "E01");
+    assert_eq!(gdb.ask("Hg4"), "OK");
+    assert!(gdb.ask("g").starts_with('E'), "there is no such hart");
+}
+
+#[test]
+fn breakpoint_is_set_while_the_machine_runs() {
+    let mut gdb = Session::start(kernels::spins());
+    write!(gdb.stream, "$vCont;c#a8").unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(gdb.ask("Z0,80000014,4"), "OK");
+    assert_eq!(gdb.answer(), "T05thread:01;swbreak:;");
+    assert_eq!(gdb.pc(), 0x8000_0014);
+    assert_eq!(gdb.ask("Z1,80000010,4"), "OK");
+    assert_eq!(gdb.ask("vCont;c"), "T05thread:01;hwbreak:;");
+}
+
+#[test]
+fn another_gdb_is_served_after_one_that_is_gone() {
+    let mut gdb = Session::start(kernels::spins());
+    for way in 0..3 {
+        assert_eq!(gdb.ask("Z0,80000010,4"), "OK");
+        assert_eq!(gdb.ask("vCont;c"), "T05thread:01;swbreak:;");
+        match way {
+            // In order, stopped without a word, and in the middle of a packet while it runs.
+            0 => assert_eq!(gdb.ask("D"), "OK"),
+            1 => {}
+            _ => {
+                assert_eq!(gdb.ask("z0,80000010,4"), "OK");
+                write!(gdb.stream, "$vCont;c#a8$m8000").unwrap();
+            }
+        }
+        // A breakpoint that was left behind would stop the machine for nobody.
+        let before = gdb.server.connect();
+        gdb.stream = before;
+        assert!(gdb.ask("?").starts_with("T05"));
+        assert!((0x8000_0010..=0x8000_0014).contains(&gdb.pc()));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn signal_and_time_end_a_machine_that_is_stopped() {
+    let mut gdb = Session::start(kernels::spins());
+    assert!(gdb.ask("?").starts_with("T05"));
+    gdb.server.signal("TERM");
+    assert_eq!(gdb.server.wait().code(), Some(128 + 15));
+    let mut gdb = Session::with(kernels::spins(), &["--timeout", "1"]);
+    assert!(gdb.ask("?").starts_with("T05"));
+    assert_eq!(gdb.server.wait().code(), Some(124));
+}
+
+#[test]
+fn kill_that_wants_an_answer_has_one() {
+    let mut gdb = Session::start(kernels::spins());
+    assert_eq!(gdb.ask("vKill;1"), "OK");
+    assert_eq!(gdb.server.wait().code(), Some(0));
+}
+
+#[test]
+fn end_of_the_machine_is_told() {
+    let mut gdb = Session::start(kernels::exits(7));
+    assert_eq!(gdb.ask("vCont;c"), "W07");
+    assert_eq!(gdb.server.wait().code(), Some(7));
 }

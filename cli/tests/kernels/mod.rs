@@ -15,6 +15,11 @@ const FINISHER: u32 = 0x10_0000;
 const SLOT0: u32 = 0x1000_1000;
 
 impl Kernel {
+    /// These instructions, on every hart.
+    pub fn of(words: Vec<u32>) -> Self {
+        Self(words)
+    }
+
     /// A kernel that leaves all harts but the first asleep.
     fn new() -> Self {
         let mut kernel = Self(Vec::new());
@@ -83,6 +88,12 @@ pub fn spins() -> Kernel {
     // addi t0, t0, 1; j -4
     kernel.0.extend([0x0012_8293, 0xffdf_f06f]);
     kernel
+}
+
+/// Counts in t3 on every hart, for ever.
+pub fn counts() -> Kernel {
+    // addi t3, t3, 1; j -4
+    Kernel(vec![0x001e_0e13, 0xffdf_f06f])
 }
 
 /// Sleeps with nothing to wake it.

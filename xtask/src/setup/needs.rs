@@ -17,7 +17,7 @@ pub struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need {
         what: "C++ compiler",
         package: "g++",
@@ -69,6 +69,13 @@ const NEEDS: [Need; 8] = [
             let tools = ["e2fsck", "mke2fs", "debugfs"];
             tools.iter().all(|tool| runs(tool, &["-V"]))
         },
+    },
+    Need {
+        what: "gdb-multiarch",
+        package: "gdb-multiarch",
+        from_backports: false,
+        tests: "a real gdb on the server for gdb",
+        present: || runs("gdb-multiarch", &["--version"]),
     },
     Need {
         what: "qemu-system-riscv64 10",
