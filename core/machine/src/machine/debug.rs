@@ -197,9 +197,11 @@ impl Machine {
         }
     }
 
-    /// Changes where a hart goes on; the lowest bit is ignored.
+    /// Changes where a hart goes on; the lowest bit is ignored. One that waits for an interrupt
+    /// somewhere else waits no more.
     pub fn set_pc(&mut self, hart: usize, pc: u64) {
         if let Some(hart) = self.harts.get_mut(hart) {
+            hart.waiting &= hart.pc == pc & !1;
             hart.pc = pc & !1;
         }
     }

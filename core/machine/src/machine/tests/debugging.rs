@@ -327,6 +327,17 @@ fn breakpoints_are_bounded() {
 }
 
 #[test]
+fn hart_that_is_moved_waits_no_more() {
+    let mut machine = bare(&[inst(Op::Wfi, 0, 0, 0, 0), forever(), forever()], 1);
+    assert_eq!(run(&mut machine, 1000), Exit::Idle { until: None });
+    // As gdb writes all registers back.
+    machine.set_pc(0, RAM_BASE + 4);
+    assert_eq!(run(&mut machine, 1000), Exit::Idle { until: None });
+    machine.set_pc(0, RAM_BASE + 8);
+    assert_eq!(run(&mut machine, 1000), Exit::Budget);
+}
+
+#[test]
 fn debugger_reads_ram_and_rom_and_no_device() {
     let mut machine = with_handler();
     let first = pc(&machine, 0);
