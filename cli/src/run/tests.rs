@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use virtarium_machine::host::{ConsoleId, Host};
+use virtarium_machine::machine::Halt;
 use virtarium_machine::time::Nanos;
 
 use super::back::Back;
 use super::console::{Consoles, Output};
 use super::end::{End, Unmet};
-use super::engine::{Engine, Limits, World};
+use super::engine::{Engine, Limits, Turn, World};
 use super::guest::{Exit, Guest};
 use crate::expect::{Expect, Step};
 use crate::host::clock::Clock;
@@ -24,6 +25,8 @@ enum Act {
     Exit(Exit),
     /// Idle for as many milliseconds from now.
     Nap(u64),
+    /// A debugger's stop after as many instructions.
+    Halt(u64),
 }
 
 #[derive(Default)]
@@ -49,6 +52,10 @@ impl Guest for Puppet {
                 Exit::Budget
             }
             Some(Act::Exit(exit)) => exit,
+            Some(Act::Halt(count)) => {
+                self.instructions += count;
+                Exit::Halted(Halt::Step { hart: 0 })
+            }
             Some(Act::Nap(ms)) => Exit::Idle(Some(Nanos(now.0 + ms * 1_000_000))),
             None => {
                 self.instructions += budget;
@@ -302,6 +309,52 @@ fn step_has_its_own_time() {
     let end = stage.run();
     assert_eq!(end.code(), 126, "{end:?}");
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn text_is_typed_at_the_same_counts_whatever_stops_the_machine() {
+    let typed_at = |halts: &[u64]| {
+        let mut stage = Stage::new(halts.iter().copied().map(Act::Halt).collect());
+        stage.puppet.takes = 1;
+        stage.deterministic = true;
+        stage.limits.max_instructions = Some(5 << 19);
+        let events = stage.world();
+        events.send(Event::Input(b"abcdefgh".to_vec())).unwrap();
+        stage.run();
+        stage.puppet.typed_at
+    };
+    let undisturbed = typed_at(&[]);
+    assert!(undisturbed.len() > 3, "{undisturbed:?}");
+    // At once, in the middle, and more than once where a slice ends.
+    assert_eq!(
+        typed_at(&[0, 0, 1000, (1 << 19) - 1000, 0, 0, 5]),
+        undisturbed
+    );
+}
+
+#[test]
+fn expectation_has_the_time_in_which_the_machine_may_run() {
+    let limit = Duration::from_millis(600);
+    let script = Expect::new(vec![Step::expect("x", Some(limit)).unwrap()]);
+    let screen = Box::new(Record::default());
+    let outputs = vec![(ConsoleId::Uart, Output::Screen)];
+    let mut back = Back {
+        disks: Vec::new(),
+        consoles: Consoles::new(outputs, ConsoleId::Uart, screen, Some(script)),
+        trace: None,
+        warnings: Vec::new(),
+    };
+    let mut puppet = Puppet::default();
+    let mut say = |_: &str| {};
+    let (clock, limits) = (Clock::new(true), Limits::default());
+    let mut engine = Engine::new(&mut puppet, &mut back, None, clock, limits, &mut say);
+    assert!(matches!(engine.turn(), Turn::Going));
+    let stopped = Instant::now();
+    std::thread::sleep(limit);
+    engine.leave_out(stopped.elapsed());
+    assert!(matches!(engine.turn(), Turn::Going));
+    std::thread::sleep(limit);
+    assert!(matches!(engine.turn(), Turn::Over(End::Unmet { .. })));
 }
 
 #[test]
