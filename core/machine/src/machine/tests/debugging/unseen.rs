@@ -152,3 +152,28 @@ fn guest_under_a_debugger_comes_to_the_same_state() {
         }
     }
 }
+
+#[test]
+fn stop_at_the_end_of_a_turn_leaves_it_ended() {
+    let with_quantum = |quantum| {
+        let mut config = bare_config(&counting(1000), 2);
+        config.quantum = quantum;
+        build(config)
+    };
+    for quantum in 1..40 {
+        let mut debugged = with_quantum(quantum);
+        debugged
+            .add_watchpoint(0, RAM_BASE + 0x1008, 8, WatchKind::Write)
+            .unwrap();
+        let mut plain = with_quantum(quantum);
+        for _ in 0..5 {
+            assert!(matches!(
+                run(&mut debugged, 1000),
+                Exit::Halted(Halt::Watchpoint { .. })
+            ));
+            let left = debugged.instructions() - plain.instructions();
+            run(&mut plain, left);
+            assert_eq!(debugged.digest(), plain.digest(), "{quantum}");
+        }
+    }
+}
