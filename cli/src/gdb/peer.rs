@@ -2,12 +2,9 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gdbstub::conn::Connection;
-
-/// How long an answer may wait for a gdb that does not read.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest packet with its frame: what [`GdbStub`](gdbstub::stub::GdbStub) has room for.
 const MAX_PACKET: usize = 4096;
@@ -24,15 +21,18 @@ pub struct Peer {
     /// The packet that has begun.
     packet: Vec<u8>,
     answer: Vec<u8>,
+    /// How long an answer may wait for a gdb that does not read.
+    patience: Duration,
 }
 
 impl Peer {
-    /// Takes over a connection.
-    pub fn new(stream: TcpStream) -> io::Result<Self> {
+    /// Takes over a connection, on which an answer may wait as long to be read.
+    pub fn new(stream: TcpStream, patience: Duration) -> io::Result<Self> {
         // Packets are short, and each waits for its answer.
         stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(patience))?;
         Ok(Self {
+            patience,
             stream,
             input: Vec::new(),
             packet: Vec::new(),
@@ -107,9 +107,16 @@ impl Connection for Peer {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if !self.answer.is_empty() {
+        let answer = std::mem::take(&mut self.answer);
+        let (mut rest, start) = (&answer[..], Instant::now());
+        while !rest.is_empty() {
             self.stream.set_nonblocking(false)?;
-            Write::write_all(&mut self.stream, &std::mem::take(&mut self.answer))?;
+            let written = Write::write(&mut self.stream, rest)?;
+            rest = &rest[written..];
+            // One that reads byte by byte is no better than one that does not read.
+            if written == 0 || start.elapsed() >= self.patience {
+                return Err(ErrorKind::TimedOut.into());
+            }
         }
         Ok(())
     }
@@ -153,10 +160,48 @@ fn hex(digits: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     fn framed(body: &str) -> Vec<u8> {
         format!("${body}#{:02x}", sum(body.as_bytes())).into_bytes()
+    }
+
+    fn connected() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn one_that_does_not_read_is_not_waited_for() {
+        let (_client, server) = connected();
+        let mut peer = Peer::new(server, Duration::from_millis(100)).unwrap();
+        let start = Instant::now();
+        // More than any buffer between the two.
+        let refused = (0..10_000).any(|_| {
+            (0..16_384).for_each(|_| peer.write(b'x').unwrap());
+            peer.flush().is_err()
+        });
+        assert!(refused && start.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn packets_come_whole_however_they_are_cut() {
+        let (mut client, server) = connected();
+        let mut peer = Peer::new(server, Duration::from_secs(1)).unwrap();
+        for piece in ["noise+$m8", "0,4#", "9", "9\x03$?#3f-$"] {
+            Write::write_all(&mut client, piece.as_bytes()).unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let wait = Duration::from_secs(5);
+        for packet in ["+", "$m80,4#99", "\x03", "$?#3f", "-"] {
+            assert_eq!(peer.wait(wait).unwrap().unwrap(), packet.as_bytes());
+        }
+        assert!(peer.poll().unwrap().is_none());
+        Write::write_all(&mut client, &[b'x'; MAX_PACKET + 1]).unwrap();
+        assert!((0..3).any(|_| peer.wait(wait).is_err()), "too long");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::net::TcpStream;
 use std::num::NonZero;
+use std::time::Duration;
 
 use gdbstub::common::{Signal, Tid};
 use gdbstub::conn::Connection;
@@ -16,6 +17,9 @@ use super::target::Debugged;
 use crate::run::end::End;
 use crate::run::engine::{Engine, Turn};
 
+/// How long an answer may wait for a gdb that does not read.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 type Stub<'s, 'a, 'b> = GdbStubStateMachine<'s, Debugged<'a, 'b>, Peer>;
 type StopReason = MultiThreadStopReason<u64>;
 
@@ -27,7 +31,7 @@ pub fn tid(hart: usize) -> Tid {
 /// Serves one gdb. Returns how the machine ended, if it did.
 pub fn attend(engine: &mut Engine<'_, Machine>, connection: TcpStream) -> Option<End> {
     let mut target = Debugged::new(engine);
-    let reason = Peer::new(connection)
+    let reason = Peer::new(connection, PATIENCE)
         .ok()
         .and_then(|peer| serve(&mut target, peer));
     target.release();
