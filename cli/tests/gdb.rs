@@ -208,6 +208,16 @@ fn breakpoint_is_set_while_the_machine_runs() {
 }
 
 #[test]
+fn interrupt_that_comes_too_late_is_forgotten() {
+    let mut gdb = Session::start(kernels::spins());
+    assert_eq!(gdb.ask("vCont;s:1"), "T05thread:01;");
+    gdb.stream.write_all(&[3]).unwrap();
+    let first = gdb.pc();
+    assert_eq!(gdb.ask("vCont;s:1"), "T05thread:01;");
+    assert_ne!(gdb.pc(), first);
+}
+
+#[test]
 fn another_gdb_is_served_after_one_that_is_gone() {
     let mut gdb = Session::start(kernels::spins());
     for way in 0..3 {
@@ -237,7 +247,7 @@ fn signal_and_time_end_a_machine_that_is_stopped() {
     assert!(gdb.ask("?").starts_with("T05"));
     gdb.server.signal("TERM");
     assert_eq!(gdb.server.wait().code(), Some(128 + 15));
-    let mut gdb = Session::with(kernels::spins(), &["--timeout", "1"]);
+    let mut gdb = Session::with(kernels::spins(), &["--timeout", "3"]);
     assert!(gdb.ask("?").starts_with("T05"));
     assert_eq!(gdb.server.wait().code(), Some(124));
 }

@@ -8,7 +8,7 @@ use virtarium_machine::arena::Heap;
 use virtarium_machine::boot::{Boot, Firmware};
 use virtarium_machine::host::ConsoleId;
 use virtarium_machine::machine::{Machine, MachineConfig};
-use virtarium_machine::mem::RAM_BASE;
+use virtarium_machine::mem::{PhysAddr, RAM_BASE};
 use virtarium_tests::notes::counted;
 use virtarium_tests::random::{Rng, seed, soak};
 
@@ -231,9 +231,17 @@ fn hostile_packets_end_in_an_answer_or_in_the_session() {
 #[test]
 fn memory_that_is_read_is_bounded() {
     let mut machine = machine();
+    // So that no answer gets shorter on its way.
+    let noise: Vec<u8> = (0..1 << 19)
+        .map(|nth: u32| ((nth * 37) >> 3) as u8)
+        .collect();
+    machine
+        .memory()
+        .write(PhysAddr(RAM_BASE + 0x2000), &noise)
+        .unwrap();
     for asked in [
-        "m80000000,ffffffffffffffff",
-        "m80000000,100000",
+        "m80002000,ffffffffffffffff",
+        "m80002000,7ff00",
         "mfffffffffffffff8,40",
     ] {
         let (heard, _) = talk(&mut machine, packet(asked.as_bytes()));
