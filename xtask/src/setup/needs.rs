@@ -54,6 +54,13 @@ const NEEDS: [Need; 9] = [
         present: || runs("riscv64-unknown-elf-gcc", &["--version"]),
     },
     Need {
+        what: "gdb-multiarch",
+        package: "gdb-multiarch",
+        from_backports: false,
+        tests: "a real gdb on the server for gdb",
+        present: || runs("gdb-multiarch", &["--version"]),
+    },
+    Need {
         what: "dtc",
         package: "device-tree-compiler",
         from_backports: false,
@@ -69,13 +76,6 @@ const NEEDS: [Need; 9] = [
             let tools = ["e2fsck", "mke2fs", "debugfs"];
             tools.iter().all(|tool| runs(tool, &["-V"]))
         },
-    },
-    Need {
-        what: "gdb-multiarch",
-        package: "gdb-multiarch",
-        from_backports: false,
-        tests: "a real gdb on the server for gdb",
-        present: || runs("gdb-multiarch", &["--version"]),
     },
     Need {
         what: "qemu-system-riscv64 10",
