@@ -144,6 +144,42 @@ fn harts_are_threads() {
     expect(&said, &expected);
 }
 
+#[test]
+fn registers_of_every_kind_are_read_and_written() {
+    if !have(GDB, "registers_of_every_kind_are_read_and_written") {
+        return;
+    }
+    let server = Server::start(kernels::spins(), &[]);
+    let commands = [
+        "x/2i $pc",
+        "set var $mepc = 0x1236",
+        "p/x $mepc",
+        "set var $ft0 = 1.5",
+        "p $ft0",
+        "set var $fcsr = 0x65",
+        "p/x $frm",
+        "p $fflags",
+        "p/x $misa & 0xff",
+        "set var *(int *) 0x80003000 = 77",
+        "find 0x80002000, +0x2000, (int) 77",
+        "monitor help",
+        "p *(int *) 0x10000000",
+    ];
+    let expected = [
+        "0x1000:\tauipc\tt0,0x0",
+        "$1 = 0x1236",
+        "$2 = {float = 0, double = 1.5}",
+        "$3 = 0x3",
+        "$4 = 5",
+        "$5 = 0x2f",
+        "0x80003000",
+        "1 pattern found",
+    ];
+    let said = gdb(&server, &commands);
+    expect(&said, &expected);
+    assert!(!said.contains("$6"), "a device is not read");
+}
+
 /// amoadd.w t3, t1, (t2) for ever, with t2 = 0x80002000.
 fn adds(value: i32) -> Kernel {
     Kernel::of(vec![
