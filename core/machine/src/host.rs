@@ -63,6 +63,16 @@ pub enum BlockRequest {
     },
 }
 
+impl BlockRequest {
+    /// Whether sectors may read as something else afterwards.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Write { .. } | Self::Discard { .. } | Self::WriteZeroes { .. } => true,
+            Self::Read { .. } | Self::Flush => false,
+        }
+    }
+}
+
 /// What became of a [`BlockRequest`]: for a read, exactly the bytes asked for; else none.
 pub type BlockResult = Result<Vec<u8>, BlockError>;
 
@@ -94,10 +104,17 @@ pub enum Submitted {
 /// its time, a browser may not.
 pub trait Host {
     /// Begins a request to the disk that was configured as the n-th, from 0.
+    ///
+    /// Requests that are under way together may be done in any order and at the same time: no two
+    /// of them have a sector in common that one of them changes. Such a request is held back until
+    /// the earlier one is answered, so that what a guest reads does not depend on the host.
     fn block(&mut self, disk: usize, token: Token, request: &BlockRequest) -> Submitted;
 
-    /// The guest no longer waits for this request (its device was reset); what has not begun may
-    /// be dropped. A result that comes all the same is ignored.
+    /// The guest no longer waits for this read or flush (its device was reset); it may be dropped.
+    /// A result that comes all the same is ignored.
+    ///
+    /// Requests that change a disk are not abandoned: they have to take effect, and the machine
+    /// waits for their results.
     fn abandon(&mut self, token: Token) {
         let _ = token;
     }

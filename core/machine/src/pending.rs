@@ -2,12 +2,19 @@
 //!
 //! With the deterministic clock a completion becomes visible a modelled latency after its
 //! submission, whatever the host took; with the host's clock, as soon as the host has it.
+//!
+//! What a request does, it does in the order of submission wherever the order can be told
+//! ([`order`]), and once submitted it is done whatever becomes of its device: else the content of
+//! a disk would depend on the host.
+
+mod order;
 
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 use crate::host::{BlockRequest, BlockResult, Host, Submitted, Token};
 use crate::time::Ticks;
+use order::Order;
 
 /// How long a request takes in guest time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +87,9 @@ pub struct Pending {
     latency: Latency,
     next: u64,
     requests: Vec<Request>,
+    order: Order,
+    /// Changes of disks that nobody waits for: their devices were reset.
+    cancelled: Vec<Request>,
 }
 
 impl Pending {
@@ -88,14 +98,17 @@ impl Pending {
         Self {
             latency,
             next: 0,
-            requests: Vec::new(),
+            ..Self::default()
         }
     }
 
-    /// Goes on counting tokens where the queue of an earlier power cycle has left off, so that
-    /// none names two requests.
-    pub fn follow(&mut self, earlier: &Self) {
-        self.next = earlier.next;
+    /// Takes over from the queue of an earlier power cycle, of which every slot was cancelled: the
+    /// count of tokens, so that none names two requests, and what the disks still have to do.
+    pub fn follow(&mut self, earlier: &mut Self) {
+        debug_assert!(earlier.requests.is_empty());
+        let latency = self.latency;
+        *self = core::mem::take(earlier);
+        self.latency = latency;
     }
 
     /// Hands a request to the embedder.
@@ -116,10 +129,13 @@ impl Pending {
         let due = now.after(self.latency.base).after(moving);
         let token = Token(self.next);
         self.next += 1;
-        let result = match host.block(disk, token, &request) {
-            Submitted::Done(result) => Some(result),
-            Submitted::Pending => None,
-        };
+        let mut result = None;
+        if self.order.begin(token, disk, &request)
+            && let Submitted::Done(done) = host.block(disk, token, &request)
+        {
+            self.order.end(token);
+            result = Some(done);
+        }
         // Stable: behind everything that is due no later, which was submitted earlier.
         let at = self.requests.partition_point(|other| other.due <= due);
         self.requests.insert(
@@ -136,6 +152,20 @@ impl Pending {
         );
     }
 
+    /// Hands over what was held back and need not be any longer. To be called after results have
+    /// come, before the guest goes on.
+    pub fn pass_on(&mut self, host: &mut dyn Host) {
+        while let Some(token) = self.order.next() {
+            let mut all = self.requests.iter().chain(&self.cancelled);
+            let Some(request) = all.find(|request| request.token == token) else {
+                continue;
+            };
+            if let Submitted::Done(result) = host.block(request.disk, token, &request.request) {
+                self.complete(token, result);
+            }
+        }
+    }
+
     /// Takes back every request of a slot whose device was reset.
     pub fn cancel_slot(&mut self, host: &mut dyn Host, slot: usize) {
         self.cancel(host, |request| request.slot == slot);
@@ -146,25 +176,41 @@ impl Pending {
         self.cancel(host, |request| request.slot == slot && request.tag == tag);
     }
 
+    /// The guest sees no result of these requests. What changes a disk is done all the same.
     fn cancel(&mut self, host: &mut dyn Host, hit: impl Fn(&Request) -> bool) {
-        self.requests.retain(|request| {
-            let cancelled = hit(request);
-            if cancelled && request.result.is_none() {
+        for request in self.requests.extract_if(.., |request| hit(request)) {
+            if request.result.is_some() {
+                continue;
+            }
+            if request.request.changes() {
+                self.cancelled.push(request);
+                continue;
+            }
+            if self.order.is_handed(request.token) {
                 host.abandon(request.token);
             }
-            !cancelled
-        });
+            self.order.end(request.token);
+        }
+        self.pass_on(host);
+    }
+
+    /// Whether disks have yet to do what was cancelled. The guest has to wait for that, or it could
+    /// pile up as many changes as it likes.
+    pub fn is_draining(&self) -> bool {
+        !self.cancelled.is_empty()
     }
 
     /// Notes the embedder's result. A token that is not under way is ignored: its device was
     /// reset meanwhile.
     pub fn complete(&mut self, token: Token, result: BlockResult) {
-        let waiting = self
-            .requests
-            .iter_mut()
-            .find(|request| request.token == token && request.result.is_none());
-        if let Some(request) = waiting {
-            request.result = Some(result);
+        if !self.order.is_handed(token) {
+            return;
+        }
+        self.order.end(token);
+        let mut waiting = self.requests.iter_mut();
+        match waiting.find(|request| request.token == token) {
+            Some(request) => request.result = Some(result),
+            None => self.cancelled.retain(|request| request.token != token),
         }
     }
 
@@ -216,3 +262,6 @@ impl Pending {
 /// The guest cannot go on before the host has answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Waiting;
+
+#[cfg(test)]
+mod tests;

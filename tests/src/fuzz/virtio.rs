@@ -92,7 +92,8 @@ impl Input<'_> {
 struct Embedder {
     read_only: bool,
     answer: u8,
-    waiting: Vec<(Token, u64)>,
+    /// Token, bytes that are read, first and last but one sector, whether they change.
+    waiting: Vec<(Token, u64, [u64; 2], bool)>,
     alive: BTreeSet<Token>,
     printed: usize,
 }
@@ -127,8 +128,14 @@ impl Host for Embedder {
         assert!(start + count <= SECTORS, "checked before it gets here");
         assert!(!(writes && self.read_only));
         assert!(bytes <= u64::from(PIECE));
+        let sectors = [start, start + count];
+        for (other, _, [from, to], changes) in &self.waiting {
+            let common = (*from).max(sectors[0]) < (*to).min(sectors[1]);
+            let told_apart = common && (writes || *changes);
+            assert!(!told_apart, "{token:?} overtakes {other:?}");
+        }
         if self.answer & 0x80 == 0 {
-            self.waiting.push((token, bytes));
+            self.waiting.push((token, bytes, sectors, writes));
             Submitted::Pending
         } else {
             Submitted::Done(answer(self.answer, bytes))
@@ -137,6 +144,10 @@ impl Host for Embedder {
 
     fn abandon(&mut self, token: Token) {
         assert!(self.alive.contains(&token));
+        self.waiting.retain(|(other, _, _, changes)| {
+            assert!(*other != token || !changes, "a change is dropped");
+            *other != token
+        });
     }
 
     fn console(&mut self, console: ConsoleId, bytes: &[u8]) {
@@ -314,9 +325,10 @@ impl Rig {
 
     /// Results come in, and those that are due are delivered.
     fn settle(&mut self, how: u8) {
-        for (token, bytes) in std::mem::take(&mut self.host.waiting) {
+        for (token, bytes, ..) in std::mem::take(&mut self.host.waiting) {
             self.pending.complete(token, answer(how, bytes));
         }
+        self.pending.pass_on(&mut self.host);
         // Each completion submits one piece at most, and takes what the ring has.
         for _ in 0..1000 {
             match self.pending.pop(Ticks(u64::MAX)) {

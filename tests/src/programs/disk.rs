@@ -1,5 +1,6 @@
 //! A driver for a virtio disk that keeps four requests of different lengths under way, waits by
-//! polling or in WFI, and takes the bytes that it read into what it writes next.
+//! polling or in WFI, and takes the bytes that it read into what it writes next. Each has sectors of
+//! its own; or all have the same, and the device is reset at times while they are under way.
 
 use virtarium_machine::isa::Op;
 use virtarium_machine::machine::{DeviceConfig, SlotConfig};
@@ -62,6 +63,16 @@ const SUM: u8 = A[6];
 /// A program of this seed that makes so many times four requests.
 #[must_use]
 pub fn case(seed: u64, rounds: u64) -> Case {
+    build(seed, rounds, false)
+}
+
+/// The same for requests to the same sectors, with resets of the device.
+#[must_use]
+pub fn contended(seed: u64, rounds: u64) -> Case {
+    build(seed, rounds, true)
+}
+
+fn build(seed: u64, rounds: u64, contended: bool) -> Case {
     let mut rng = Rng::new(seed);
     let mut program = Program::begin(&mut rng, rounds, false);
     let asm = &mut program.asm;
@@ -84,10 +95,14 @@ pub fn case(seed: u64, rounds: u64) -> Case {
     let top = asm.label();
     Program::draw(asm);
     for chain in 0..CHAINS {
-        request(asm, chain);
+        request(asm, chain, if contended { 0 } else { PART * chain });
     }
     submit(asm);
-    wait(asm);
+    if contended {
+        wait_or_reset(asm);
+    } else {
+        wait(asm);
+    }
     gather(asm);
     program.repeat(top);
     let end = program.end;
@@ -155,8 +170,9 @@ fn set_up(asm: &mut Asm) {
     write(asm, STATUS, 1 | 2 | 8 | 4);
 }
 
-/// Draws a chain's direction and sector, and makes it available.
-fn request(asm: &mut Asm, chain: u64) {
+/// Draws a chain's direction and sector, of a part of the disk that begins at `part`, and makes it
+/// available.
+fn request(asm: &mut Asm, chain: u64, part: u64) {
     let header = 16 * chain as i32;
     let data = 16 * (3 * chain as i32 + 1);
     // VIRTIO_BLK_T_IN is 0, T_OUT 1.
@@ -167,9 +183,9 @@ fn request(asm: &mut Asm, chain: u64) {
     asm.i(Op::Slli, T[0], T[0], 1);
     asm.i(Op::Ori, T[0], T[0], 1);
     asm.store(Op::Sh, T[0], DESC_AT, data + 12);
-    // Any sector of the chain's part from which its length fits.
+    // Any sector of the part from which its length fits.
     Program::pick(asm, T[0], 12 + 5 * chain as i32, 5, 0);
-    asm.i(Op::Addi, T[0], T[0], (PART * chain) as i32);
+    asm.i(Op::Addi, T[0], T[0], part as i32);
     asm.store(Op::Sd, T[0], HEADERS_AT, header + 8);
     // avail.ring[made % QUEUE] = head
     asm.i(Op::Andi, T[1], MADE, QUEUE - 1);
@@ -183,6 +199,24 @@ fn request(asm: &mut Asm, chain: u64) {
 fn submit(asm: &mut Asm) {
     asm.store(Op::Sh, MADE, RINGS_AT, 2);
     asm.store(Op::Sw, ZERO, DEVICE_AT, QUEUE_NOTIFY);
+}
+
+/// Waits; or, once in eight times, resets the device and begins anew.
+fn wait_or_reset(asm: &mut Asm) {
+    let (patient, done) = (asm.later(), asm.later());
+    Program::pick(asm, T[0], 45, 3, 0);
+    asm.branch(Op::Bne, T[0], ZERO, patient);
+    write(asm, STATUS, 0);
+    asm.i(Op::Addi, MADE, ZERO, 0);
+    asm.store(Op::Sh, ZERO, RINGS_AT, 2);
+    asm.li(T[1], USED);
+    asm.store(Op::Sh, ZERO, T[1], 2);
+    set_up(asm);
+    acknowledge(asm);
+    asm.jump(ZERO, done);
+    asm.place(patient);
+    wait(asm);
+    asm.place(done);
 }
 
 /// Waits until everything is used: polling, or in WFI until the device interrupts.

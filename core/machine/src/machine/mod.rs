@@ -51,7 +51,8 @@ pub enum Exit {
         /// The next deadline.
         until: Option<Ticks>,
     },
-    /// A completion is due that the host has not delivered yet: guest time stands still.
+    /// A completion is due that the host has not delivered yet, or a device was reset while the
+    /// host was changing its disk: guest time stands still.
     Waiting,
     /// The guest has switched itself off. 0 means success.
     PowerOff {
@@ -192,7 +193,7 @@ impl Machine {
         let start = Start::from(&plan);
         let harts = config.harts;
         let mut board = Board::new(config, plan.rom.clone())?;
-        board.pending.follow(&self.board.pending);
+        board.pending.follow(&mut self.board.pending);
         self.board = board;
         self.time = TimeSource::new(config.clock, config.instructions_per_tick);
         self.count = 0;
@@ -400,6 +401,7 @@ impl Machine {
             self.deadline = None;
         }
         let end = self.count.saturating_add(budget);
+        self.board.pending.pass_on(host);
         loop {
             if let Some(exit) = self.power.exit() {
                 return exit;

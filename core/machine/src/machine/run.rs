@@ -37,6 +37,9 @@ struct Ran {
 impl Machine {
     /// Does what is due, and then runs the hart whose turn it is, up to the count `end`.
     pub(super) fn advance(&mut self, end: u64, host: &mut dyn Host) -> Option<Exit> {
+        if self.board.pending.is_draining() {
+            return Some(Exit::Waiting);
+        }
         if self.beats >= self.deadline() && !self.in_round() && self.deliver(host) {
             return Some(Exit::Waiting);
         }

@@ -394,6 +394,7 @@ impl Rig {
     /// Lets every request under way come back, in order, as far as the embedder has answered.
     pub fn settle(&mut self) {
         self.now = Ticks(self.now.0 + 1_000_000);
+        self.pending.pass_on(&mut self.host);
         while let Ok(Some(done)) = self.pending.pop(Ticks(u64::MAX)) {
             assert_eq!(done.slot, SLOT);
             self.with(|slot, cx| slot.complete(done.tag, done.result, cx));

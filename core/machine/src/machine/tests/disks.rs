@@ -172,6 +172,28 @@ fn reset_abandons_what_is_under_way() {
 }
 
 #[test]
+fn machine_waits_for_what_a_disk_writes_when_it_is_reset() {
+    let mut machine = guest();
+    // VIRTIO_BLK_T_OUT, from a buffer that the device reads.
+    let memory = machine.memory();
+    memory.store(PhysAddr(HEADER), 1_u32).unwrap();
+    memory.store(PhysAddr(RING + 16 + 12), 1_u16).unwrap();
+    let host = &mut Recorder::default();
+    assert_eq!(machine.run(END, Nanos(0), host), Exit::Waiting);
+    let (token, request) = host.requests[0].clone();
+    assert!(request.changes());
+    machine.reset(host).unwrap();
+    assert!(host.abandoned.is_empty());
+    for _ in 0..2 {
+        assert_eq!(machine.run(END, Nanos(0), host), Exit::Waiting);
+        assert_eq!(machine.instructions(), 0);
+    }
+    machine.complete(token, Ok(Vec::new()));
+    assert_eq!(machine.run(100, Nanos(0), host), Exit::Budget);
+    assert_eq!(machine.instructions(), 100);
+}
+
+#[test]
 fn sector_that_is_read_over_code_is_executed() {
     let mut machine = guest();
     let host = &mut Recorder::default();
