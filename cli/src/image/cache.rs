@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 
 use super::progress::Progress;
+use crate::host::files;
 
 /// The environment variable that names the cache.
 pub const VARIABLE: &str = "VIRTARIUM_CACHE";
@@ -86,7 +87,7 @@ impl Cache {
     /// If the lock file cannot be made.
     pub fn lock(&self, name: &str, progress: &Progress) -> Result<Guard> {
         let path = self.dir("locks")?.join(name);
-        let file = OpenOptions::new()
+        let file = files::without_links(&mut OpenOptions::new())
             .write(true)
             .create(true)
             .truncate(false)
@@ -131,34 +132,7 @@ pub fn unwritable(path: &Path, error: io::Error) -> anyhow::Error {
 /// # Errors
 /// Names the file and the remedy.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = temporary_beside(path);
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&temporary)?;
-        io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(|error| {
-        let _ = fs::remove_file(&temporary);
-        unwritable(path, error)
-    })
-}
-
-/// A name beside `path` that no other process uses.
-pub fn temporary_beside(path: &Path) -> PathBuf {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(
-        ".{}-{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    ));
-    path.with_file_name(name)
+    files::replace(path, bytes).map_err(|error| unwritable(path, error))
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::cache::{temporary_beside, unwritable, write_atomically};
+use super::cache::{unwritable, write_atomically};
 use super::cpio::Archive;
 use super::deb::{clean, decompress};
 use super::ext4::{Attributes, Ext4};
+use crate::host::files::{directory_beside, without_links};
 
 /// Directories within one another that are followed.
 const MAX_DEPTH: usize = 64;
@@ -45,7 +46,10 @@ pub fn initramfs(directory: &Path, output: &Path) -> Result<()> {
                  an initramfs: make an ext4 image of them",
                 directory.display()
             );
-            let content = fs::read(&found.path)
+            let mut content = Vec::new();
+            open(&found.path)?
+                .take(found.meta.len())
+                .read_to_end(&mut content)
                 .with_context(|| format!("cannot read {}", found.path.display()))?;
             archive.file(&found.name, mode(&found.meta), &content)?;
         }
@@ -63,12 +67,19 @@ pub fn initramfs(directory: &Path, output: &Path) -> Result<()> {
 /// # Errors
 /// If a file cannot be read, has no place in a file system, or the size does not do.
 pub fn ext4(source: &Path, size: u64, output: &Path) -> Result<()> {
-    let scratch = temporary_beside(output);
-    let made = fill(source, size, &scratch)
-        .and_then(|()| fs::rename(&scratch, output).map_err(|error| unwritable(output, error)));
-    if made.is_err() {
-        let _ = fs::remove_file(&scratch);
+    if let Ok(meta) = fs::metadata(output) {
+        ensure!(
+            meta.is_file(),
+            "{} is no file: name one to be written",
+            output.display()
+        );
     }
+    // What writes the file system follows links, so it gets a place where nobody can put one.
+    let scratch = directory_beside(output).map_err(|error| unwritable(output, error))?;
+    let image = scratch.join("image");
+    let made = fill(source, size, &image)
+        .and_then(|()| fs::rename(&image, output).map_err(|error| unwritable(output, error)));
+    let _ = fs::remove_dir_all(&scratch);
     made
 }
 
@@ -102,8 +113,7 @@ fn from_directory(files: &mut Ext4, source: &Path) -> Result<()> {
         } else if kind.is_symlink() {
             files.link(&found.name, &link_target(&found.path)?, attributes)?;
         } else {
-            let mut content = File::open(&found.path)
-                .with_context(|| format!("cannot read {}", found.path.display()))?;
+            let mut content = open(&found.path)?;
             files.file(&found.name, attributes, &mut content)?;
         }
     }
@@ -219,6 +229,12 @@ fn walk(directory: &Path) -> Result<Vec<Found>> {
     Ok(found)
 }
 
+/// Opens a file that was found, and not what a link leads to that has come in its place.
+fn open(path: &Path) -> Result<File> {
+    let file = without_links(fs::OpenOptions::new().read(true)).open(path);
+    file.with_context(|| format!("cannot read {}", path.display()))
+}
+
 fn link_target(path: &Path) -> Result<String> {
     let target = fs::read_link(path).with_context(|| format!("cannot read {}", path.display()))?;
     let text = target.to_str();
@@ -263,6 +279,35 @@ mod tests {
         assert_eq!(reader.read_file("/a/b/c", 0, None).unwrap(), b"content");
         assert!(ext4(&dir.path().join("nothing"), 64 << 20, &disk).is_err());
         assert!(initramfs(&dir.path().join("nothing"), &cpio).is_err());
+    }
+
+    // Hostile inputs, V25.
+    #[cfg(unix)]
+    #[test]
+    fn links_in_the_place_of_an_image_are_not_followed() {
+        use std::os::unix::fs::symlink;
+        let dir = directory("convert-links");
+        let source = dir.path().join("in");
+        fs::create_dir(&source).unwrap();
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "mine").unwrap();
+        // In the place of the output, and of the files that come before it.
+        for output in ["out.img", "out.cpio", "out.copy"] {
+            let output = dir.path().join(output);
+            let next = crate::host::files::temporary_beside(&output);
+            let (stem, count) = next.to_str().unwrap().rsplit_once('-').unwrap();
+            let next = format!("{stem}-{}", count.parse::<u64>().unwrap() + 1);
+            symlink(&victim, next).unwrap();
+            symlink(&victim, &output).unwrap();
+        }
+        let _ = ext4(&source, 64 << 20, &dir.path().join("out.img"));
+        let _ = initramfs(&source, &dir.path().join("out.cpio"));
+        assert!(copy_sparse(&victim, &dir.path().join("out.copy")).is_err());
+        assert_eq!(fs::read(&victim).unwrap(), b"mine");
+        ext4(&source, 64 << 20, &dir.path().join("out.img")).unwrap();
+        assert!(arcbox_ext4::Reader::new(&dir.path().join("out.img")).is_ok());
+        assert_eq!(fs::read(&victim).unwrap(), b"mine");
+        assert!(ext4(&source, 64 << 20, Path::new("/dev/null")).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use super::cache::unwritable;
 use super::digest::Sha256;
 use super::progress::{Progress, Task};
+use crate::host::files;
 
 /// Attempts in a row that may bring no byte before a download is given up.
 const BARREN_ATTEMPTS: u32 = 4;
@@ -184,6 +185,9 @@ impl Client {
         let mut barren = 0;
         let mut restarts = 0;
         let mut pause = self.pause;
+        if fs::symlink_metadata(part).is_ok_and(|meta| !meta.is_file()) {
+            fs::remove_file(part).map_err(|error| Failure::Other(unwritable(part, error)))?;
+        }
         loop {
             let mut have = fs::metadata(part).map_or(0, |meta| meta.len());
             if have > size {
@@ -298,7 +302,8 @@ impl Client {
 
 /// Opens the partial file for writing at `start`, and cuts what lies behind.
 fn open_part(part: &Path, start: u64) -> io::Result<File> {
-    let mut file = OpenOptions::new()
+    // Bytes of a server's are not to go through a link that somebody has put there.
+    let mut file = files::without_links(&mut OpenOptions::new())
         .write(true)
         .create(true)
         .truncate(false)

@@ -1,6 +1,5 @@
 //! From settings to a machine and what stands behind it: files are opened here.
 
-use std::fs::File;
 use std::io::Write;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -204,10 +203,7 @@ fn output(sink: &Sink) -> Result<Output> {
     Ok(match sink {
         Sink::Stdio => Output::Screen,
         Sink::Null => Output::Null,
-        Sink::File(path) => {
-            let file = File::create(path);
-            Output::File(file.with_context(|| format!("console file {}", path.display()))?)
-        }
+        Sink::File(path) => Output::File(files::create("console file", path)?),
     })
 }
 

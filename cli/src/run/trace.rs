@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use virtarium_machine::trace::Event;
 
 use crate::args::keys::Keys;
+use crate::host::files;
 
 /// The kinds of lines that are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +33,7 @@ impl Trace {
         let path = keys.take("file")?.context("--trace needs a FILE")?;
         let kinds = kinds(keys.take("what")?.as_deref())?;
         keys.finish("file, what")?;
-        let file = File::create(&path).with_context(|| format!("trace {path}"))?;
+        let file = files::create("trace", Path::new(&path))?;
         Ok(Self {
             kinds,
             out: BufWriter::with_capacity(1 << 16, file),

@@ -83,6 +83,21 @@ fn a_damaged_beginning_is_thrown_away() {
     fetch(&server, &target).unwrap();
 }
 
+// Hostile inputs, V25.
+#[cfg(unix)]
+#[test]
+fn link_in_the_place_of_a_partial_file_is_not_followed() {
+    let (dir, server) = (directory("http"), Server::start());
+    server.answer(PATH, Answer::Content(content()));
+    let (target, victim) = (dir.path().join("x"), dir.path().join("victim"));
+    fs::write(&victim, "mine").unwrap();
+    std::os::unix::fs::symlink(&victim, part(&target)).unwrap();
+    assert!(open_part(&part(&target), 0).is_err());
+    fetch(&server, &target).unwrap();
+    assert_eq!(fs::read(&target).unwrap(), content());
+    assert_eq!(fs::read(&victim).unwrap(), b"mine");
+}
+
 #[test]
 fn wrong_content_is_fetched_once_more_and_then_refused() {
     let (dir, server) = (directory("http"), Server::start());

@@ -23,7 +23,7 @@ impl Drop for Directory {
 /// A new directory; `name` is for people who look at leftovers.
 pub fn directory(name: &str) -> Directory {
     let temporary = std::env::temp_dir().join(format!("virtarium-{name}"));
-    let path = super::cache::temporary_beside(&temporary);
+    let path = crate::host::files::temporary_beside(&temporary);
     std::fs::create_dir(&path).unwrap();
     Directory(path)
 }
