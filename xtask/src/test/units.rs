@@ -1,4 +1,4 @@
-//! The tests of `virtarium-tests`, one by one: what a soak run divides, repeats and resumes.
+//! The tests with a full count, one by one: what a soak run divides, repeats and resumes.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,12 @@ use anyhow::{Context, Result, ensure};
 use crate::process::{self, cargo};
 use crate::workspace;
 
-/// The package with the tests that have a full count.
-const PACKAGE: &str = "virtarium-tests";
+/// The tests that have a full count, as cargo is asked for them.
+const PROGRAMS: [&[&str]; 2] = [
+    &["-p", "virtarium-tests", "--tests"],
+    // Tests of the program itself are beside it.
+    &["-p", "virtarium", "--test", "kills"],
+];
 
 /// One test, or one fuzz target.
 #[derive(Clone, Debug)]
@@ -81,7 +85,7 @@ pub fn run_test(
     Ok(status.success())
 }
 
-/// Where cargo runs the tests of the package.
+/// Where cargo runs the tests of `virtarium-tests`.
 fn folder() -> PathBuf {
     workspace::root().join("tests")
 }
@@ -92,22 +96,32 @@ struct Program {
 }
 
 fn programs() -> Result<Vec<Program>> {
-    let mut command = cargo();
-    command
-        .args(["test", "-p", PACKAGE, "--tests", "--no-run"])
-        .arg("--message-format=json-render-diagnostics");
-    command.stdin(Stdio::null()).stderr(Stdio::inherit());
-    let output = command.output().context("cargo cannot be run")?;
-    ensure!(output.status.success(), "the tests do not build");
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().filter_map(program).collect())
+    let mut all = Vec::new();
+    for which in PROGRAMS {
+        let mut command = cargo();
+        command
+            .args([
+                "test",
+                "--no-run",
+                "--message-format=json-render-diagnostics",
+            ])
+            .args(which);
+        command.stdin(Stdio::null()).stderr(Stdio::inherit());
+        let output = command.output().context("cargo cannot be run")?;
+        ensure!(output.status.success(), "the tests do not build");
+        let text = String::from_utf8_lossy(&output.stdout);
+        all.extend(text.lines().filter_map(program));
+    }
+    Ok(all)
 }
 
 /// Reads a line of cargo's JSON, if it is about a test program.
 fn program(line: &str) -> Option<Program> {
     let path = string(line, "executable")?;
     let (_, target) = line.split_once("\"target\":")?;
-    line.contains("\"test\":true").then_some(())?;
+    // A program that can be tested says so in its target; one that is a test, in its profile.
+    let (_, profile) = target.split_once("\"profile\":")?;
+    profile.contains("\"test\":true").then_some(())?;
     Some(Program {
         name: string(target, "name")?,
         path: PathBuf::from(path),
@@ -135,8 +149,12 @@ mod tests {
         let found = program(line).unwrap();
         assert_eq!(found.name, "disk");
         assert_eq!(found.path, Path::new("/t/disk-1"));
-        let other = r#"{"target":{"name":"disk"},"profile":{"test":true},"executable":null}"#;
-        assert!(program(other).is_none());
+        for other in [
+            r#"{"target":{"name":"disk"},"profile":{"test":true},"executable":null}"#,
+            r#"{"target":{"name":"disk","test":true},"profile":{"test":false},"executable":"/t/disk"}"#,
+        ] {
+            assert!(program(other).is_none());
+        }
     }
 
     #[test]
