@@ -16,6 +16,8 @@
     reason = "the one place in the core that reads and writes memory which it does not own"
 )]
 
+#[cfg(test)]
+mod guarded;
 mod ram;
 mod storage;
 mod tlb;
@@ -23,6 +25,8 @@ mod tlb;
 use alloc::boxed::Box;
 use core::ptr::NonNull;
 
+#[cfg(test)]
+pub use guarded::Guarded;
 pub use ram::{PageFlags, Ram, Scalar};
 pub use storage::{Heap, Storage};
 pub use tlb::{AllTlbs, DataTlb, FAST_CONTEXTS, FAST_ENTRIES, TlbContext};

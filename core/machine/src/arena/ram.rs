@@ -43,7 +43,7 @@ scalar!(u8, u16, u32, u64);
 
 /// What is known of a page of RAM; one byte a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct PageFlags(u8);
+pub struct PageFlags(pub(super) u8);
 
 impl PageFlags {
     /// Written since the flags were last cleared.
@@ -76,7 +76,7 @@ const HITS: usize = 64;
 
 /// The arena's header.
 #[repr(C)]
-struct Header {
+pub(super) struct Header {
     /// Number of entries of `pages` in use; above [`HITS`] when some were not recorded.
     count: u32,
     pages: [u32; HITS],

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::regs::{Features, Register, status};
 use super::{BlockConfig, ConsoleConfig, DeviceKind, Slot, blk::Blk, console::Console, rng::Rng};
-use crate::arena::{Arena, Heap};
+use crate::arena::{Arena, Guarded};
 use crate::bus::{Ctx, Device};
 use crate::host::{BlockError, BlockRequest, ConsoleId, Host, SECTOR_SIZE, Submitted, Token};
 use crate::irq::Lines;
@@ -155,7 +155,7 @@ impl Rig {
             *byte = (at / 512 + at % 251 + 1) as u8;
         }
         Self {
-            arena: Arena::new(Heap::for_ram(RAM).unwrap(), RAM).unwrap(),
+            arena: Arena::new(Guarded::for_ram(RAM), RAM).unwrap(),
             slot: Slot::new(SLOT, device),
             lines: Lines::default(),
             pending: Pending::new(Latency::default()),

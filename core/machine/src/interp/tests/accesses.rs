@@ -67,6 +67,7 @@ fn loads_of_every_width_and_alignment_give_what_is_there() {
     }
 }
 
+// Hostile inputs, V26.
 #[test]
 fn stores_of_every_width_and_alignment_change_their_bytes_only() {
     for paged in [false, true] {
@@ -100,6 +101,7 @@ fn stores_of_every_width_and_alignment_change_their_bytes_only() {
     }
 }
 
+// Hostile inputs, V26.
 #[test]
 fn access_into_a_missing_page_faults_there_and_stores_nothing() {
     let second = DATA + 0x1000;
@@ -138,6 +140,7 @@ fn access_out_of_a_missing_page_names_its_own_address() {
     assert_eq!(rig.trap(), (Exception::LoadPageFault, second - 3));
 }
 
+// Hostile inputs, V26.
 #[test]
 fn accesses_across_the_end_of_ram_fault_whole() {
     let end = RAM_BASE + RAM;
@@ -161,6 +164,7 @@ fn accesses_across_the_end_of_ram_fault_whole() {
     assert_eq!(rig.word(end - 8), u64::MAX);
 }
 
+// Hostile inputs, V26.
 #[test]
 fn addresses_wrap_around_the_address_space() {
     let mut rig = Rig::new(&[inst(Op::Ld, 11, 10, 0, 0), inst(Op::Sd, 0, 10, 11, 0)]);

@@ -2,6 +2,7 @@
 
 use super::*;
 
+// Hostile inputs, V26.
 #[test]
 fn instructions_may_lie_across_two_pages() {
     for paged in [false, true] {
@@ -22,6 +23,7 @@ fn instructions_may_lie_across_two_pages() {
     }
 }
 
+// Hostile inputs, V26.
 #[test]
 fn instruction_into_a_missing_page_faults_at_its_second_half() {
     let second = RAM_BASE + 0x1000;
@@ -40,6 +42,7 @@ fn instruction_into_a_missing_page_faults_at_its_second_half() {
     assert_eq!((rig.hart.pc, rig.x(10)), (second - 2, 3));
 }
 
+// Hostile inputs, V26.
 #[test]
 fn short_instruction_at_the_end_of_a_page_needs_no_other() {
     let second = RAM_BASE + 0x1000;
@@ -53,6 +56,7 @@ fn short_instruction_at_the_end_of_a_page_needs_no_other() {
     assert_eq!(rig.trap(), (Exception::InstructionPageFault, second));
 }
 
+// Hostile inputs, V26.
 #[test]
 fn code_ends_where_ram_ends() {
     let end = RAM_BASE + RAM;

@@ -2,6 +2,7 @@
 
 mod accesses;
 mod atomics;
+mod bounds;
 mod budgets;
 mod changes;
 mod fetches;
@@ -11,7 +12,7 @@ mod sequences;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::arena::{Arena, Heap};
+use crate::arena::{Arena, Guarded};
 use crate::cpu::{IsaConfig, Privilege};
 use crate::isa::{Op, encode};
 use crate::mem::RAM_BASE;
@@ -84,7 +85,7 @@ impl Rig {
             ad_update: crate::cpu::AdUpdate::Svadu,
         };
         let mut rig = Self {
-            arena: Arena::new(Heap::for_ram(RAM).unwrap(), RAM).unwrap(),
+            arena: Arena::new(Guarded::for_ram(RAM), RAM).unwrap(),
             hart: Hart::new(0, &isa),
             code: CodeCache::new(RAM),
             shortcuts: FetchShortcuts::default(),
