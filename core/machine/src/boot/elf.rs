@@ -321,6 +321,7 @@ mod tests {
         assert_eq!(elf.symbols.fromhost, Some(BASE + 0x8008), "the end");
     }
 
+    // Hostile inputs, V21.
     #[test]
     fn symbols_that_share_one_endless_name_cost_no_more_than_others() {
         // Read to its end for each symbol, the name would be 100 GB.
@@ -360,6 +361,7 @@ mod tests {
         assert!(reason(&object).contains("not linked"));
     }
 
+    // Hostile inputs, V21.
     #[test]
     fn segment_that_lies_about_its_sizes_is_refused() {
         let with = |load| reason(&elf(EM_RISCV, BASE, &[load], &[]));
@@ -376,12 +378,14 @@ mod tests {
         assert!(with(huge).contains("outside the file"));
     }
 
+    // Hostile inputs, V21.
     #[test]
     fn entry_outside_the_segments_is_refused() {
         let file = elf(EM_RISCV, 0x10, &[samples::Load::at(BASE, 8, 8)], &[]);
         assert!(reason(&file).contains("0x10"));
     }
 
+    // Hostile inputs, V21.
     #[test]
     fn too_many_segments_are_refused() {
         let loads = [samples::Load::at(BASE, 0, 8); MAX_SEGMENTS + 1];
@@ -389,6 +393,61 @@ mod tests {
         assert!(reason(&elf(EM_RISCV, BASE, &[], &[])).contains("nothing to load"));
     }
 
+    // Hostile inputs, V21. System V ABI, chapter 4: places and sizes of the tables.
+    #[test]
+    fn header_that_lies_about_its_tables_is_refused_or_has_no_symbols() {
+        let loads = [samples::Load::at(BASE, 8, 8)];
+        let good = elf(EM_RISCV, BASE, &loads, &[("tohost", BASE)]);
+        assert!(parse(&good).unwrap().symbols.tohost.is_some());
+        let len = good.len() as u64;
+        let lies = [0, 1, 63, len - 1, len, len + 1, 1 << 31, 1 << 63, u64::MAX];
+        for (field, size, is_program) in [
+            (32, 8, true),
+            (40, 8, false),
+            (54, 2, true),
+            (56, 2, true),
+            (58, 2, false),
+            (60, 2, false),
+        ] {
+            for lie in lies {
+                let mut bad = good.clone();
+                bad[field..field + size].copy_from_slice(&lie.to_le_bytes()[..size]);
+                if bad == good {
+                    continue;
+                }
+                match parse(&bad) {
+                    Err(reason) => assert!(!reason.is_empty()),
+                    // One program header is what there is.
+                    Ok(_) if is_program => assert_eq!((field, bad[56]), (56, 1)),
+                    Ok(elf) => assert!(elf.loads.len() == 1),
+                }
+            }
+        }
+        // Section headers that say that their tables are elsewhere.
+        for at in (good.len() - 128..good.len()).step_by(4) {
+            for lie in [u32::MAX, len as u32, 1 << 31] {
+                let mut bad = good.clone();
+                bad[at..at + 4].copy_from_slice(&lie.to_le_bytes());
+                assert_eq!(parse(&bad).unwrap().entry, BASE);
+            }
+        }
+    }
+
+    // Hostile inputs, V21.
+    #[test]
+    fn number_of_segments_in_a_section_header_is_not_believed() {
+        // PN_XNUM: the number is in the first section's sh_info.
+        let loads = [samples::Load::at(BASE, 8, 8)];
+        let mut file = elf(EM_RISCV, BASE, &loads, &[]);
+        file[56..58].copy_from_slice(&0xffff_u16.to_le_bytes());
+        let first = file.len() - 3 * 64;
+        for count in [0, 0xffff, u32::MAX] {
+            file[first + 44..first + 48].copy_from_slice(&count.to_le_bytes());
+            assert!(!reason(&file).is_empty(), "{count}");
+        }
+    }
+
+    // Hostile inputs, V21.
     #[test]
     fn every_truncation_is_survived() {
         let file = elf(

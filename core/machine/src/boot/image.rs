@@ -307,6 +307,7 @@ mod tests {
         expect_image(&image, &image);
     }
 
+    // Hostile inputs, V21.
     #[test]
     fn header_fields_that_cannot_be_are_named() {
         assert!(reason(&sample(0x1000, 0x1234, 0)).contains("text_offset 0x1234"));
@@ -374,6 +375,7 @@ mod tests {
         assert!(reason(&efi).contains("EFI program"));
     }
 
+    // Hostile inputs, V21.
     #[test]
     fn zboot_payload_outside_the_file_is_refused() {
         let good = boxed(&gzip(b"kernel"), b"gzip", PE_RISCV64);
@@ -385,6 +387,7 @@ mod tests {
         assert!(reason(&good[..20]).contains("truncated"));
     }
 
+    // Hostile inputs, V21.
     #[test]
     fn packing_is_followed_only_so_deep() {
         let mut file = sample(0x100, 0x20_0000, 0x4000);

@@ -183,6 +183,7 @@ mod tests {
         }
     }
 
+    // Hostile inputs, V21.
     #[test]
     fn output_beyond_the_limit_is_refused() {
         let text = text();
@@ -194,6 +195,7 @@ mod tests {
         }
     }
 
+    // Hostile inputs, V21.
     #[test]
     fn bomb_is_refused_at_the_limit() {
         let zeroes = alloc::vec![0; 64 << 20];
@@ -204,6 +206,7 @@ mod tests {
         assert_eq!(unpack(Packing::Zstd, &bomb, LIMIT), Err(too_large(LIMIT)));
     }
 
+    // Hostile inputs, V21.
     #[test]
     fn every_truncation_is_an_error() {
         let text = &text()[..2000];

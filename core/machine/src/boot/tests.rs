@@ -154,6 +154,7 @@ fn empty_initrd_is_none() {
     assert!(plan.segments.iter().all(|segment| segment.what != "initrd"));
 }
 
+// Hostile inputs, V21.
 #[test]
 fn kernel_larger_than_memory_is_refused_with_the_remedy() {
     let boot = with_kernel(sample(0x1000, KERNEL_OFFSET, 64 * MIB));
@@ -204,6 +205,7 @@ fn elf_lies_at_its_own_addresses() {
     assert_eq!(plan.symbols.tohost, Some(RAM_BASE + 0x1000));
 }
 
+// Hostile inputs, V21.
 #[test]
 fn elf_segments_that_overlap_or_lie_outside_are_refused() {
     let with = |loads: &[samples::Load]| {
@@ -286,6 +288,7 @@ fn nothing_to_run_is_an_error_unless_there_is_firmware() {
     assert_eq!(rom_double(&plan, ROM_NEXT), 0);
 }
 
+// Hostile inputs, V21.
 #[test]
 fn loaded_files_may_not_overlap() {
     let boot = Boot {

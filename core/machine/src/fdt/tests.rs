@@ -1,3 +1,5 @@
+extern crate std;
+
 use alloc::string::ToString;
 use alloc::vec;
 
@@ -207,6 +209,7 @@ fn blob(words: &[u32]) -> Vec<u8> {
     blob
 }
 
+// Hostile inputs, V21.
 #[test]
 fn trees_that_lie_are_refused_with_the_place() {
     let reason = |blob: &[u8]| Tree::parse(blob).unwrap_err().to_string();
@@ -245,6 +248,7 @@ fn trees_that_lie_are_refused_with_the_place() {
     assert_eq!(reason(&short), "is shorter than its header says (byte 0x4)");
 }
 
+// Hostile inputs, V21.
 #[test]
 fn every_truncation_and_bit_flip_of_a_tree_is_survived() {
     let good = Tree {
@@ -265,4 +269,74 @@ fn every_truncation_and_bit_flip_of_a_tree_is_survived() {
             tree.to_blob();
         }
     }
+}
+
+/// A blob with another word in its header.
+fn with_header(blob: &[u8], word: usize, value: u32) -> Vec<u8> {
+    let mut blob = blob.to_vec();
+    blob[4 * word..4 * word + 4].copy_from_slice(&value.to_be_bytes());
+    blob
+}
+
+// Hostile inputs, V21. Devicetree Specification 0.4, 5.2: the words of the header.
+#[test]
+fn header_of_a_tree_that_lies_about_its_parts_is_refused() {
+    let good = description().tree().to_blob();
+    let len = good.len() as u32;
+    for (word, name) in [(2, "structure"), (3, "strings"), (4, "reserved")] {
+        for value in [len, len + 1, len + 8, 1 << 31, u32::MAX - 7, u32::MAX] {
+            // Strings may begin at the end, where there is room for none.
+            let bad = with_header(&good, word, value);
+            assert!(Tree::parse(&bad).is_err(), "{name} at {value:#x}");
+        }
+    }
+    for total in [len + 1, 1 << 21 | 1, 1 << 31, u32::MAX, 39, 8, 0] {
+        assert!(Tree::parse(&with_header(&good, 1, total)).is_err());
+    }
+    // Parts within one another are read as what they are then, or refused.
+    for word in 2..=4 {
+        for value in 0..len {
+            if let Ok(tree) = Tree::parse(&with_header(&good, word, value)) {
+                assert!(tree.to_blob().len() < 20 * good.len());
+            }
+        }
+    }
+}
+
+// Hostile inputs, V21.
+#[test]
+fn reserved_memory_without_an_end_is_refused() {
+    let good = description().tree().to_blob();
+    let mut endless = good.clone();
+    endless.extend([1; 4096]);
+    let len = endless.len() as u32;
+    let endless = with_header(&endless, 1, len);
+    let endless = with_header(&endless, 4, good.len() as u32);
+    let reason = Tree::parse(&endless).unwrap_err().to_string();
+    assert!(reason.starts_with("is truncated"), "{reason}");
+}
+
+// Hostile inputs, V21.
+#[test]
+fn tree_of_a_hundred_thousand_names_costs_no_more_than_its_length() {
+    // Each name is the end of another one. Each compared with each would take half a minute.
+    let start = std::time::Instant::now();
+    let mut structure = vec![1, 0];
+    let count = 150_000;
+    for nth in 0..count {
+        structure.extend([3, 0, nth]);
+    }
+    structure.extend([2, 9]);
+    let mut words = blob(&structure);
+    words.truncate(words.len() - 8);
+    let strings = (0..count + 256).map(|nth| match nth % 200 {
+        199 => 0,
+        _ => b'a' + (nth.wrapping_mul(2_654_435_761) >> 24) as u8 % 26,
+    });
+    words.extend(strings);
+    let len = words.len() as u32;
+    let tree = Tree::parse(&with_header(&words, 1, len)).unwrap();
+    assert_eq!(tree.root.properties().count(), count as usize);
+    assert!(tree.to_blob().len() < 128 * words.len());
+    assert!(start.elapsed().as_secs() < 10);
 }

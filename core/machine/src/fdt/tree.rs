@@ -4,6 +4,7 @@
 //! small and is written once a boot; the same type holds a tree of the user's that only gets a
 //! command line, which a mere writer could not.
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -337,18 +338,19 @@ impl core::error::Error for TreeError {}
 struct Blocks {
     structure: Vec<u8>,
     strings: Vec<u8>,
-    /// Where each name in `strings` begins.
-    names: Vec<(String, u32)>,
+    /// Where each name in `strings` begins. A map, for a tree of the user's may have as many names
+    /// as it has bytes.
+    names: BTreeMap<String, u32>,
 }
 
 impl Blocks {
     fn name(&mut self, name: &str) -> u32 {
-        if let Some((_, at)) = self.names.iter().find(|(other, _)| other == name) {
+        if let Some(at) = self.names.get(name) {
             return *at;
         }
         let at = self.strings.len() as u32;
         put_string(&mut self.strings, name);
-        self.names.push((name.to_string(), at));
+        self.names.insert(name.to_string(), at);
         at
     }
 }
