@@ -85,6 +85,7 @@ fn sound_file_has_no_problems() {
     );
 }
 
+// Hostile inputs, V19.
 #[test]
 fn overlay_of_another_base_is_refused_with_both_identities() {
     let mut other = base_here();
@@ -99,6 +100,7 @@ fn overlay_of_another_base_is_refused_with_both_identities() {
     assert!(matches!(error, OpenError::WrongBase { .. }));
 }
 
+// Hostile inputs, V19.
 #[test]
 fn other_versions_features_and_kinds_of_file_are_refused_by_name() {
     for copy in [0, 4096] {
@@ -112,6 +114,48 @@ fn other_versions_features_and_kinds_of_file_are_refused_by_name() {
     assert_eq!(problem(Vec::new()), Problem::NotAnOverlay);
     assert_eq!(problem(vec![0; 1 << 20]), Problem::NotAnOverlay);
     assert_eq!(problem(b"QFI\xfb".repeat(10_000)), Problem::NotAnOverlay);
+}
+
+// Hostile inputs, V19.
+#[test]
+fn names_of_files_in_a_header_mean_nothing() {
+    // The format names no file, and who reads it has a store and a base and no way to others: a
+    // name is not found because there is no place where it would be looked for.
+    let whole = contents(&mut open(sound()).expect("sound"));
+    let own = format!("overlay-{}", std::process::id());
+    let names = [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "http://127.0.0.1:1/x",
+        "nbd://127.0.0.1:1",
+        "json:{\"driver\":\"host_device\",\"filename\":\"/dev/sda\"}",
+        "/dev/stdin",
+        own.as_str(),
+    ];
+    for name in names {
+        // The bytes of a header that nothing is in.
+        for at in (88..504 - name.len()).step_by(8) {
+            let mut file = sound();
+            for copy in [0, 4096] {
+                let at = copy + at;
+                file[at..at + name.len()].copy_from_slice(name.as_bytes());
+            }
+            seal_overlay(&mut file, JOURNAL);
+            let before = file.clone();
+            let mut disk = open(file).expect("it is sound otherwise");
+            assert!(contents(&mut disk) == whole, "{name} at {at}");
+            let after = disk.into_store().bytes;
+            assert!(after == before, "nothing is to be done for {name}");
+        }
+        // And in the place of the base's identity it is the identity of another one.
+        let mut file = sound();
+        let mut id = [0; 32];
+        let len = name.len().min(32);
+        id[..len].copy_from_slice(&name.as_bytes()[..len]);
+        file[4096 + 56..4096 + 88].copy_from_slice(&id);
+        set(&mut file, 56, &id);
+        assert!(matches!(open(file), Err(OpenError::WrongBase { .. })));
+    }
 }
 
 #[test]

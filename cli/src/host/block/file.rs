@@ -12,7 +12,9 @@ use super::Disk;
 /// Bytes of zeroes that are written at once.
 static ZEROES: [u8; 64 * 1024] = [0; 64 * 1024];
 
-/// Other formats, told by their first bytes: (bytes, name).
+/// Other formats, told by their first bytes: (bytes, name). A guest can write these bytes to its
+/// own disk, so that they only ever lead to a refusal: nothing of what follows them is read, and
+/// least of all the name of another file (hostile inputs, V19).
 const FORMATS: &[(&[u8], &str)] = &[
     (b"QFI\xfb", "qcow2"),
     (b"KDMV", "vmdk"),
@@ -21,6 +23,9 @@ const FORMATS: &[(&[u8], &str)] = &[
     (b"vhdxfile", "vhdx"),
     (b"<<< ", "vdi"),
 ];
+
+/// The first bytes of an overlay of ours.
+const OVERLAY: &[u8] = b"VTROVL\r\n";
 
 /// The file, locked against other machines for as long as it is open.
 #[derive(Debug)]
@@ -78,7 +83,12 @@ impl RawFile {
             file.read_exact(&mut head)?;
             if let Some((_, name)) = FORMATS.iter().find(|(magic, _)| head.starts_with(magic)) {
                 bail!(
-                    "is a {name} image; convert it with `qemu-img convert -O raw`, or add ,format=raw if it is none"
+                    "begins like a {name} image; add ,format=raw if it is a raw disk, or, if you made it, convert it with `qemu-img convert -O raw`"
+                );
+            }
+            if head.starts_with(OVERLAY) {
+                bail!(
+                    "is an overlay, which is no disk without its image: give the image, with ,overlay=FILE; or add ,format=raw if it is a raw disk"
                 );
             }
         }
@@ -295,6 +305,34 @@ mod tests {
         let qcow = image(&qcow);
         assert!(refusal(qcow.path()).contains("qemu-img convert"));
         assert!(RawFile::open(qcow.path(), false, true).is_ok());
+    }
+
+    // Hostile inputs, V19.
+    #[test]
+    fn disk_on_which_a_guest_writes_the_head_of_another_format_stays_raw() {
+        let mut heads: Vec<&[u8]> = FORMATS.iter().map(|(magic, _)| *magic).collect();
+        heads.push(OVERLAY);
+        for head in heads {
+            let file = image(&[0x11; 4096]);
+            // In QEMU's formats the header goes on with the name of a file.
+            let mut sector = [0; 512];
+            sector[..head.len()].copy_from_slice(head);
+            sector[64..75].copy_from_slice(b"/etc/passwd");
+            let mut disk = RawFile::open(file.path(), false, false).unwrap();
+            disk.write(0, &sector).unwrap();
+            let mut bytes = [0; 512];
+            disk.read(0, &mut bytes).unwrap();
+            assert_eq!(bytes, sector);
+            drop(disk);
+            // The next time it is refused, whatever is behind the head; or raw, if that is said.
+            let before = std::fs::read(file.path()).unwrap();
+            assert!(refusal(file.path()).contains("format=raw"));
+            let mut disk = RawFile::open(file.path(), false, true).unwrap();
+            assert_eq!(disk.size(), 4096);
+            disk.read(0, &mut bytes).unwrap();
+            assert_eq!(bytes, sector);
+            assert_eq!(std::fs::read(file.path()).unwrap(), before);
+        }
     }
 
     #[test]

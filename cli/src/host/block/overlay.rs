@@ -27,13 +27,7 @@ impl OverlayDisk {
         if path.is_dir() {
             bail!("{}: is a directory, not a file", named());
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .with_context(named)?;
+        let file = open_or_create(path).with_context(named)?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             bail!("{}: another machine uses it; end that one", named());
         }
@@ -68,6 +62,17 @@ impl Backend for OverlayDisk {
 
     fn execute(&mut self, request: &BlockRequest) -> BlockResult {
         self.0.execute(request)
+    }
+}
+
+/// The file, or a new one where there is nothing at all: a link that leads nowhere must not have a
+/// file made elsewhere (hostile inputs, V25).
+fn open_or_create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => options.create_new(true).open(path),
+        other => other,
     }
 }
 
@@ -217,6 +222,62 @@ mod tests {
         assert!(refusal(&base, &overlay).contains("cannot be used"));
         assert_eq!(std::fs::read(&overlay).unwrap(), vec![1; 100_000]);
         assert!(refusal(&base, dir.path()).contains("is a directory"));
+    }
+
+    /// Everything in a directory: names and contents.
+    fn all(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+        let mut all: Vec<_> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.clone(), std::fs::read(&path).unwrap_or_default()))
+            .collect();
+        all.sort();
+        all
+    }
+
+    // Hostile inputs, V19.
+    #[test]
+    fn overlays_of_themselves_and_of_one_another_are_refused_and_stay_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("base"), vec![7; 1 << 20]).unwrap();
+        std::fs::write(path("raw"), vec![8; 1 << 20]).unwrap();
+        for name in ["a", "b"] {
+            drop(OverlayDisk::open(&path("base"), false, &path(name)).unwrap());
+        }
+        let before = all(dir.path());
+        // An image on itself, by its own name and by another.
+        assert!(refusal(&path("raw"), &path("raw")).contains("another machine"));
+        std::fs::hard_link(path("raw"), path("link")).unwrap();
+        assert!(refusal(&path("raw"), &path("link")).contains("another machine"));
+        std::fs::remove_file(path("link")).unwrap();
+        // An overlay on itself, two on one another, and a chain of them.
+        for (base, overlay) in [("a", "a"), ("a", "b"), ("b", "a")] {
+            let text = refusal(&path(base), &path(overlay));
+            assert!(text.contains("is an overlay"), "{text}");
+        }
+        assert!(refusal(&path("a"), &path("c")).contains("is an overlay"));
+        assert!(all(dir.path()) == before, "something was written");
+    }
+
+    // Hostile inputs, V25.
+    #[cfg(unix)]
+    #[test]
+    fn link_in_the_place_of_a_new_overlay_makes_no_file_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("base"), vec![7; 1 << 20]).unwrap();
+        std::os::unix::fs::symlink(path("elsewhere"), path("overlay")).unwrap();
+        assert!(refusal(&path("base"), &path("overlay")).contains("overlay"));
+        assert!(!path("elsewhere").exists());
+        // What was made on purpose may be reached through a link.
+        drop(OverlayDisk::open(&path("base"), false, &path("elsewhere")).unwrap());
+        drop(OverlayDisk::open(&path("base"), false, &path("overlay")).unwrap());
+        // A file that is something else is not taken for a new overlay, whoever links to it.
+        std::fs::write(path("victim"), "mine").unwrap();
+        std::os::unix::fs::symlink(path("victim"), path("planted")).unwrap();
+        assert!(refusal(&path("base"), &path("planted")).contains("cannot be used"));
+        assert_eq!(std::fs::read(path("victim")).unwrap(), b"mine");
     }
 
     #[test]
