@@ -244,6 +244,35 @@ fn signal_ends_the_run_with_its_number() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
 }
 
+// Hostile inputs, V25.
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link() {
+    let dir = Dir::new();
+    dir.kernel("k", greets("hello\n"));
+    dir.write(
+        "suite.toml",
+        b"[[test]]\nname = \"x\"\nkernel = \"k\"\nbios = \"none\"\n",
+    );
+    dir.write("victim", b"mine");
+    for output in ["trace", "serial", "console", "junit"] {
+        std::os::unix::fs::symlink(dir.path("victim"), dir.path(output)).unwrap();
+    }
+    dir.ends(
+        "run --bios none --kernel k --trace trace --serial file=serial --console file=console",
+        0,
+    );
+    dir.ends("test suite.toml --junit junit", 0);
+    assert_eq!(std::fs::read(dir.path("victim")).unwrap(), b"mine");
+    assert_eq!(std::fs::read(dir.path("serial")).unwrap(), b"hello\n");
+    assert!(
+        std::fs::read(dir.path("junit"))
+            .unwrap()
+            .starts_with(b"<?xml")
+    );
+    assert!(!std::fs::read(dir.path("trace")).unwrap().is_empty());
+}
+
 #[test]
 fn trace_and_stats_tell_what_happened() {
     let dir = Dir::new();

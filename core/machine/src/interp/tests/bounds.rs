@@ -115,7 +115,7 @@ fn every_access_around_the_ends_of_ram_is_in_ram_or_faults() {
                     at
                 };
                 let inside = in_ram(at) && in_ram(at.wrapping_add(len - 1));
-                let expected = inside && (!atomic || at % len == 0);
+                let expected = inside && (!atomic || at.is_multiple_of(len));
                 for imm in [0, 2047, -2048] {
                     let made = made(&mut rig, (op, atomic), at, imm);
                     assert_eq!(made, expected, "{op:?} at {at:#x}");
@@ -186,8 +186,8 @@ fn no_translation_leads_out_of_ram() {
             let at = at.wrapping_add(draw.one(&[0, 0, 1, 4, 6, 7]));
             let at = draw.one(&[at, at, page, page.wrapping_sub(3), page | 0xffc]);
             let bytes = (0..len).map(|byte| physical(at.wrapping_add(byte)));
-            let expected =
-                bytes.clone().all(|pa| pa.is_some_and(in_ram)) && (!atomic || at % len == 0);
+            let expected = bytes.clone().all(|pa| pa.is_some_and(in_ram))
+                && (!atomic || at.is_multiple_of(len));
             // Neither the code nor the tables, which are this test's.
             let mine = |pa: u64| pa < RAM_BASE + 0x10 || pa >= table(3);
             if bytes.flatten().any(|pa| in_ram(pa) && mine(pa)) {
