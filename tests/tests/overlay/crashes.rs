@@ -183,8 +183,12 @@ fn creation_cut_short_is_refused_or_complete() {
         let (mut refused, mut fresh, mut former) = (0, 0, 0);
         for image in log.every_crash() {
             let what = image.what;
+            let mut left = MemStore::new(image.bytes.clone());
+            let unfinished = Overlay::is_unfinished(&mut left, &base, &options);
+            let unfinished = unfinished.expect("memory can be read");
             match Overlay::open(MemStore::new(image.bytes), base.clone()) {
                 Ok(mut disk) => {
+                    assert!(!unfinished, "{what}: it could be lost");
                     let mut first = vec![0; 20_480];
                     disk.read_at(0, &mut first).expect("memory can be read");
                     if old && image.mark.is_none() && first[0] == 1 {
@@ -195,6 +199,7 @@ fn creation_cut_short_is_refused_or_complete() {
                     }
                 }
                 Err(OpenError::Damaged(Problem::NotAnOverlay)) if image.mark.is_none() => {
+                    assert!(unfinished || old, "{what}: it cannot be begun anew");
                     refused += 1;
                 }
                 Err(error) => panic!("{what}: {error}"),

@@ -31,10 +31,12 @@ impl OverlayDisk {
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             bail!("{}: another machine uses it; end that one", named());
         }
-        let fresh = file.metadata().with_context(named)?.len() == 0;
-        let store = OverlayFile(file);
+        let mut store = OverlayFile(file);
+        // Nothing, or what a machine has left that was killed while it made it.
+        let options = OverlayOptions::default();
+        let fresh = Overlay::is_unfinished(&mut store, &image, &options).with_context(named)?;
         let overlay = match fresh {
-            true => Overlay::create(store, image, &OverlayOptions::default())
+            true => Overlay::create(store, image, &options)
                 .map_err(|error| {
                     // What was written of it is of no use to anybody.
                     let _ = std::fs::remove_file(path);
@@ -222,6 +224,31 @@ mod tests {
         assert!(refusal(&base, &overlay).contains("cannot be used"));
         assert_eq!(std::fs::read(&overlay).unwrap(), vec![1; 100_000]);
         assert!(refusal(&base, dir.path()).contains("is a directory"));
+    }
+
+    #[test]
+    fn overlay_whose_making_was_cut_short_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("base");
+        let overlay = dir.path().join("overlay");
+        std::fs::write(&base, vec![7; 1 << 20]).unwrap();
+        drop(OverlayDisk::open(&base, false, &overlay).unwrap());
+        let whole = std::fs::metadata(&overlay).unwrap().len();
+        for len in [0, 1, 4096, whole - 1, whole] {
+            let file = File::create(&overlay).unwrap();
+            file.set_len(len).unwrap();
+            let mut disk = OverlayDisk::open(&base, false, &overlay).unwrap();
+            assert_eq!(read(&mut disk, 5), 7);
+        }
+        // But a longer file of zeroes is somebody's disk, and any other byte somebody's data.
+        let file = File::create(&overlay).unwrap();
+        file.set_len(whole + 1).unwrap();
+        assert!(refusal(&base, &overlay).contains("cannot be used"));
+        file.set_len(whole - 1).unwrap();
+        let mut file = file;
+        write_at(&mut file, whole - 2, &[1]).unwrap();
+        assert!(refusal(&base, &overlay).contains("cannot be used"));
+        assert_eq!(std::fs::metadata(&overlay).unwrap().len(), whole - 1);
     }
 
     /// Everything in a directory: names and contents.

@@ -126,17 +126,7 @@ impl<S: Store, B: Base> Overlay<S, B> {
     /// Sizes that cannot be, or what the store says.
     pub fn create(mut store: S, base: B, options: &OverlayOptions) -> Result<Self, CreateError> {
         let base_size = base.size();
-        let size = match options.size {
-            Some(size) => size,
-            None => base_size
-                .checked_next_multiple_of(BLOCK as u64)
-                .unwrap_or(u64::MAX),
-        };
-        let geometry = Geometry::new(size, options.cluster_bits, options.journal_len)
-            .map_err(CreateError::Options)?;
-        if base_size > size {
-            return Err(CreateError::Options(format::too_small(size, base_size)));
-        }
+        let geometry = geometry(base_size, options)?;
         let header = Header {
             generation: 1,
             epoch: 1,
@@ -169,6 +159,35 @@ impl<S: Store, B: Base> Overlay<S, B> {
         };
         overlay.write_headers()?;
         Ok(overlay)
+    }
+
+    /// Whether `store` holds what [`Overlay::create`] with these options leaves where it is cut
+    /// short: zeroes, and no more of them than come before the first header. Such a store may be
+    /// given to it again; there is nothing in it that could be lost.
+    ///
+    /// # Errors
+    /// Sizes that cannot be, or what the store says.
+    pub fn is_unfinished(
+        store: &mut S,
+        base: &B,
+        options: &OverlayOptions,
+    ) -> Result<bool, CreateError> {
+        let len = store.len()?;
+        if len > geometry(base.size(), options)?.data_at() {
+            return Ok(false);
+        }
+        let mut bytes = [0; 4096];
+        let mut at = 0;
+        while at < len {
+            let piece = (len - at).min(bytes.len() as u64);
+            let bytes = &mut bytes[..piece as usize];
+            store.read(at, bytes)?;
+            if bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += piece;
+        }
+        Ok(true)
     }
 
     /// Opens the overlay in `store`, and brings it to the state that the module's text promises.
@@ -280,6 +299,21 @@ impl<S: Store, B: Base> Overlay<S, B> {
     pub fn summary(&self) -> Summary {
         summarize(&self.header, self.space.count(), self.journal_used)
     }
+}
+
+fn geometry(base_size: u64, options: &OverlayOptions) -> Result<Geometry, CreateError> {
+    let size = match options.size {
+        Some(size) => size,
+        None => base_size
+            .checked_next_multiple_of(BLOCK as u64)
+            .unwrap_or(u64::MAX),
+    };
+    let geometry = Geometry::new(size, options.cluster_bits, options.journal_len)
+        .map_err(CreateError::Options)?;
+    if base_size > size {
+        return Err(CreateError::Options(format::too_small(size, base_size)));
+    }
+    Ok(geometry)
 }
 
 fn summary(loaded: &Loaded) -> Summary {
