@@ -295,15 +295,22 @@ impl Rig {
         self.poke(Self::area(queue, 1) + 2, &index);
     }
 
-    /// A request to a disk, sound but for its sector and its length.
+    /// A request to a disk: of few sectors at its beginning, where others are under way, or sound but
+    /// for its sector and its length.
     fn request(&mut self, input: &mut Input<'_>) {
         let head = u16::from(input.byte() % 6);
         let kind = [0u32, 1, 4, 8, 11, 13, 0, 1][usize::from(input.byte() % 8)];
-        let header = u128::from(kind) | u128::from(input.value()) << 64;
+        let (sector, len) = match input.byte() % 4 {
+            0 => (input.value(), (input.value() as u32) % 0x4_0000),
+            _ => {
+                let at = input.byte();
+                (u64::from(at % 8), 512 * u32::from(at >> 6))
+            }
+        };
+        let header = u128::from(kind) | u128::from(sector) << 64;
         let data = RAM_BASE + 0x2_0000;
         self.poke(RAM_BASE + 0x1_0000, &header.to_le_bytes());
         let write = if matches!(kind, 0 | 8) { 2u16 } else { 0 };
-        let len = (input.value() as u32) % 0x4_0000;
         for (step, (at, len, flags)) in [
             (RAM_BASE + 0x1_0000, 16, 1),
             (data, len, 1 | write),

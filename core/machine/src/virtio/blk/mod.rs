@@ -1,8 +1,8 @@
 //! The block device (5.2).
 //!
 //! A request becomes a job, which goes to the embedder in pieces of bounded size, one at a
-//! time; jobs overtake one another. The guest's memory changes when a piece has come back, and
-//! not before.
+//! time; jobs overtake one another, but pieces for the same sectors take effect in the order in
+//! which they were submitted. The guest's memory changes when a piece has come back, and not before.
 
 mod config;
 mod job;
