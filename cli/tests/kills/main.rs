@@ -4,6 +4,7 @@
 //! writes; where exactly it is at that moment is the host's affair. `VIRTARIUM_SOAK=1` kills a
 //! hundred machines, `VIRTARIUM_KILLS` another number.
 
+mod creation;
 mod guest;
 mod writer;
 
