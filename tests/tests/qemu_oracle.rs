@@ -6,6 +6,7 @@
 //! block of it alone. Without `qemu-system-riscv64` the tests say so and pass.
 
 use virtarium_machine::isa::{Op, TABLE};
+use virtarium_tests::notes::counted;
 use virtarium_tests::random::{Rng, seed, setting, soak};
 use virtarium_tests::randoms::block::{Block, Blocks};
 use virtarium_tests::randoms::{SIGNATURE, compare, known, pairs, qemu, run_here, runner};
@@ -72,7 +73,8 @@ fn random_blocks_leave_what_they_leave_in_qemu() {
             break;
         }
     }
-    println!("{executed} instructions in {number} blocks");
+    counted("random instructions compared with QEMU", executed);
+    println!("in {number} blocks");
     assert!(
         reports.is_empty(),
         "seed {seed:#x}: {} blocks differ:\n{}",
@@ -113,7 +115,7 @@ fn integer_operations_on_corners_give_what_qemu_gives() {
     let ours = run_here(&directed.image, directed.from(), len).expect("an end");
     let theirs = qemu::run(&directed.image, directed.from(), len);
     let reports = directed.compare(&ours.bytes, &theirs);
-    println!("{} results", len / 8);
+    counted("corner results compared with QEMU", len as u64 / 8);
     assert!(
         reports.is_empty(),
         "{} differ:\n{}",

@@ -17,6 +17,7 @@ use std::fmt::Write;
 use operands::{Operands, Rng};
 use operations::{Operation, Values};
 use virtarium_machine::float::{Flags, Rounding};
+use virtarium_tests::notes::counted;
 
 /// Failures that are listed before a run gives up.
 const LISTED: usize = 20;
@@ -68,7 +69,7 @@ fn check(op: &Operation, values: Values, rm: Rounding, failures: &mut Vec<String
 fn agrees_with_the_oracle(operations: &[Operation]) {
     let (seed, tuples) = (seed(), tuples_per_mode());
     println!("VIRTARIUM_SEED={seed:#x}, {tuples} random tuples per operation and mode");
-    let mut failures = Vec::new();
+    let (mut failures, mut judged) = (Vec::new(), 0);
     for op in operations {
         let operands = Operands::new(op.operands);
         let modes: &[Rounding] = if op.rounds {
@@ -87,6 +88,7 @@ fn agrees_with_the_oracle(operations: &[Operation]) {
                 check(op, operands.random(&mut rng), rm, &mut failures);
             }
         }
+        judged += corners + tuples * modes.len() as u64;
         println!(
             "{:12} {} modes, {} corner and {tuples} random tuples in each, {} failures",
             op.name,
@@ -101,6 +103,7 @@ fn agrees_with_the_oracle(operations: &[Operation]) {
             failures[..failures.len().min(LISTED)].join("\n")
         );
     }
+    counted("floating-point results compared with SoftFloat", judged);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use virtarium_backends::disk::overlay::{OpenError, Problem};
 use virtarium_backends::disk::{MemStore, Overlay, OverlayOptions};
 use virtarium_tests::crash::{Fault, Recorder};
+use virtarium_tests::notes::counted;
 use virtarium_tests::random::{Rng, seed, setting, soak};
 
 use crate::model::{Model, base};
@@ -70,7 +71,9 @@ fn random_crash_leaves_each_sector_old_or_new() {
             }
         }
     }
-    println!("{checked} crash states of {case} workloads, and {nested} after a first crash");
+    counted("crash states of the overlay", checked);
+    counted("crash states after a first crash", nested);
+    println!("of {case} workloads");
 }
 
 /// The workload has each kind of write to the file: data beside data, filled parts, places used

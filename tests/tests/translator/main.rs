@@ -16,7 +16,9 @@ use virtarium_tests::notes;
 use virtarium_tests::random::{seed, setting, soak};
 use virtarium_tests::translator::blocks::{Block, WINDOW};
 use virtarium_tests::translator::{CAUSE, PC, TVAL, WINDOW as WINDOW_OFFSET, takes, translate};
-use wasmtime::{Config, Engine, Instance, Memory, MemoryType, Module, OptLevel, Store};
+use wasmtime::{
+    Config, Engine, Instance, Memory, MemoryType, Module, OptLevel, RegallocAlgorithm, Store,
+};
 
 /// Functions in a module.
 const BATCH: u64 = 500;
@@ -33,8 +35,9 @@ pub struct Outcome {
 
 fn engine() -> Engine {
     let mut config = Config::new();
-    // A block runs once.
+    // A block runs once: compiling it is what takes time.
     config.cranelift_opt_level(OptLevel::None);
+    config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
     Engine::new(&config).expect("a configuration")
 }
 

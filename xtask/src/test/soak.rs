@@ -1,6 +1,7 @@
 //! `cargo xtask test --soak`: the same tests with their full counts, in shards, and resumed where
 //! a run was interrupted. It leaves a report.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -134,17 +135,21 @@ pub fn run(soak: &Soak) -> Result<()> {
     finish(soak, &commit, &state, &units)
 }
 
-/// Writes the report and says what failed.
+/// Writes the report and says what failed. Units that a run with another filter has done are in
+/// it too, so that a soak can be done in parts.
 fn finish(soak: &Soak, commit: &str, state: &State, units: &[Unit]) -> Result<()> {
-    let results: Vec<report::Line> = units
+    let names: BTreeSet<&str> = units
         .iter()
-        .map(|unit| {
-            let (end, took) = state
-                .of(&unit.name)
-                .unwrap_or((End::Failed, Duration::ZERO));
-            let said = fs::read_to_string(notes_of(&unit.name).unwrap_or_default());
+        .map(|unit| unit.name.as_str())
+        .chain(state.names())
+        .collect();
+    let results: Vec<report::Line> = names
+        .into_iter()
+        .map(|name| {
+            let (end, took) = state.of(name).unwrap_or((End::Failed, Duration::ZERO));
+            let said = fs::read_to_string(notes_of(name).unwrap_or_default());
             report::Line {
-                name: unit.name.clone(),
+                name: name.to_owned(),
                 passed: end == End::Passed,
                 took,
                 said: Said::parse(&said.unwrap_or_default()),

@@ -73,6 +73,11 @@ impl State {
         self.ends.get(name).copied()
     }
 
+    /// The names of all units that have been run.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.ends.keys().map(String::as_str)
+    }
+
     /// Adds an end to the file.
     ///
     /// # Errors
@@ -139,6 +144,7 @@ mod tests {
         assert_eq!(again.seed(), 7);
         assert!(again.passed("a::b"));
         assert!(!again.passed("a::c"));
+        assert_eq!(again.names().collect::<Vec<_>>(), ["a::b", "a::c"]);
     }
 
     #[test]
