@@ -142,6 +142,8 @@ pub struct Guest<D> {
     /// How much of each console was dealt with.
     seen: BTreeMap<ConsoleId, usize>,
     typed: VecDeque<(ConsoleId, u8)>,
+    /// Whether the last slice ended because the guest sleeps.
+    slept: bool,
     end: Option<Exit>,
 }
 
@@ -166,6 +168,7 @@ impl<D: Disk> Guest<D> {
             },
             seen: BTreeMap::new(),
             typed: VecDeque::new(),
+            slept: false,
             end: None,
         }
     }
@@ -183,6 +186,7 @@ impl<D: Disk> Guest<D> {
     }
 
     fn type_in(&mut self) {
+        let before = self.typed.len();
         while let Some((console, byte)) = self.typed.front().copied() {
             let taken = self.machine.console_input(console, &[byte], &mut self.back);
             if taken == 0 {
@@ -190,7 +194,15 @@ impl<D: Disk> Guest<D> {
             }
             self.typed.pop_front();
         }
-        self.back.typing = !self.typed.is_empty();
+        // Time must not stand still for a guest that sleeps and takes nothing.
+        let refused = self.slept && self.typed.len() == before;
+        self.back.typing = !self.typed.is_empty() && !refused;
+    }
+
+    /// A console's window has a new size.
+    pub fn resize(&mut self, console: ConsoleId, cols: u16, rows: u16) {
+        self.machine
+            .console_resize(console, cols, rows, &mut self.back);
     }
 
     /// Runs until the guest has printed `text` on a console, and returns what came before it
@@ -275,13 +287,22 @@ impl<D: Disk> Guest<D> {
         panic!("the guest does not end, after\n{}", self.tail());
     }
 
-    /// Switches a machine that has ended off and on.
+    /// Switches a machine that has ended off and on. What was printed before is not waited for
+    /// any more: a shell says its prompt once again while `reboot` is on its way. What was not
+    /// typed yet is forgotten.
     ///
     /// # Panics
     /// If the machine cannot be reset.
     pub fn reset(&mut self) {
         self.machine.reset(&mut self.back).expect("possible before");
         self.end = None;
+        self.slept = false;
+        self.typed.clear();
+        self.back.typing = false;
+        self.back.line.clear();
+        for (console, printed) in &self.back.printed {
+            self.seen.insert(*console, printed.len());
+        }
     }
 
     /// One slice; what the guest's end was, if it has ended.
@@ -291,7 +312,9 @@ impl<D: Disk> Guest<D> {
         }
         self.type_in();
         let left = SLICE - self.machine.instructions() % SLICE;
-        match self.machine.run(left, Nanos(0), &mut self.back) {
+        let exit = self.machine.run(left, Nanos(0), &mut self.back);
+        self.slept = matches!(exit, Exit::Idle { .. });
+        match exit {
             Exit::Budget => {}
             // To be typed to, or done with waiting.
             Exit::Idle { until: Some(_) } => {}

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod linux;
+mod reboot;
 mod u_boot;
 
 use virtarium::image::{self, Options, Progress};

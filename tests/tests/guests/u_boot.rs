@@ -1,6 +1,6 @@
 //! Guest (d): Debian's OpenSBI in M-mode and U-Boot above it.
 
-use virtarium_machine::machine::{DeviceConfig, MachineConfig};
+use virtarium_machine::machine::{DeviceConfig, Exit, MachineConfig};
 use virtarium_machine::virtio::BlockConfig;
 use virtarium_tests::guest::{Guest, MemDisk, slots};
 
@@ -38,4 +38,10 @@ fn u_boot_finds_the_disk_and_reads_it() {
     guest.send("md.b 0x84000000 10\n");
     let bytes = guest.expect("=> ");
     assert!(bytes.contains("sector number 3."), "{bytes}");
+    // U-Boot asks OpenSBI for a reset, and that the test finisher.
+    guest.send("reset\n");
+    assert_eq!(guest.end(), Exit::Reset);
+    guest.reset();
+    guest.expect("OpenSBI");
+    guest.expect("Hit any key to stop autoboot");
 }
