@@ -101,7 +101,7 @@ pub struct RunArgs {
     /// Keep no change: all writes to disks are held in memory and forgotten
     #[arg(long, help_heading = "The machine")]
     pub snapshot: bool,
-    /// End when the guest reboots
+    /// End when the guest reboots: exit status 0, or 126 while something is expected
     #[arg(long, help_heading = "The machine")]
     pub no_reboot: bool,
 
