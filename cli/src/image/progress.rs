@@ -41,12 +41,23 @@ impl Progress {
 
     /// Begins a task of `total` bytes.
     pub fn bytes(&self, label: impl Into<String>, total: u64) -> Task {
-        let label = label.into();
+        self.task(label.into(), total, Unit::Bytes)
+    }
+
+    /// Begins a task of about `total` files: more than that count as that many.
+    pub fn files(&self, label: impl Into<String>, total: u64) -> Task {
+        self.task(label.into(), total, Unit::Files)
+    }
+
+    fn task(&self, label: String, total: u64, unit: Unit) -> Task {
         let bar = match &self.mode {
             Mode::Bars(bars) => {
-                let style = ProgressStyle::with_template(
-                    "{msg:30!} [{bar:30}] {bytes:>11}/{total_bytes:<11} {bytes_per_sec:>12} {eta:>4}",
-                )
+                let style = ProgressStyle::with_template(match unit {
+                    Unit::Bytes => {
+                        "{msg:30!} [{bar:30}] {bytes:>11}/{total_bytes:<11} {bytes_per_sec:>12} {eta:>4}"
+                    }
+                    Unit::Files => "{msg:30!} [{bar:30}] {pos:>5}/{len:<5} files {eta:>4}",
+                })
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("=> ");
                 let bar = bars.add(ProgressBar::new(total).with_style(style));
@@ -57,6 +68,7 @@ impl Progress {
         };
         Task {
             label,
+            unit,
             total,
             done: 0,
             last: Instant::now(),
@@ -80,9 +92,17 @@ impl Progress {
     }
 }
 
+/// What a task counts.
+#[derive(Clone, Copy)]
+enum Unit {
+    Bytes,
+    Files,
+}
+
 /// One running task; its bar goes away when it is dropped.
 pub struct Task {
     label: String,
+    unit: Unit,
     total: u64,
     done: u64,
     last: Instant,
@@ -91,29 +111,33 @@ pub struct Task {
 }
 
 impl Task {
-    /// Sets the number of bytes done.
+    /// Sets the number of bytes or files done.
     pub fn set(&mut self, done: u64) {
-        self.done = done;
+        self.done = done.min(self.total);
         if let Some(bar) = &self.bar {
-            bar.set_position(done);
+            bar.set_position(self.done);
         }
         if self.plain && self.last.elapsed() >= PLAIN_INTERVAL {
             self.last = Instant::now();
-            eprintln!(
-                "virtarium: {}: {} of {}",
-                self.label,
-                megabytes(done),
-                megabytes(self.total)
-            );
+            eprintln!("virtarium: {}", self.line());
         }
     }
 
-    /// Adds to the number of bytes done.
-    pub fn add(&mut self, bytes: u64) {
-        self.set(self.done.saturating_add(bytes));
+    /// The plain line.
+    fn line(&self) -> String {
+        let (label, done, total) = (&self.label, self.done, self.total);
+        match self.unit {
+            Unit::Bytes => format!("{label}: {} of {}", megabytes(done), megabytes(total)),
+            Unit::Files => format!("{label}: {done} of {total} files"),
+        }
     }
 
-    /// Bytes done so far.
+    /// Adds to the number of bytes or files done.
+    pub fn add(&mut self, more: u64) {
+        self.set(self.done.saturating_add(more));
+    }
+
+    /// Bytes or files done so far.
     pub fn done(&self) -> u64 {
         self.done
     }
@@ -145,5 +169,14 @@ mod tests {
     fn sizes_read_well() {
         assert_eq!(megabytes(941_532), "0.9 MB");
         assert_eq!(megabytes(112_012_420), "112 MB");
+    }
+
+    #[test]
+    fn a_count_that_was_too_low_stays_at_its_end() {
+        let mut task = Progress::silent().files("compiling", 3);
+        task.add(2);
+        assert_eq!(task.line(), "compiling: 2 of 3 files");
+        task.add(5);
+        assert_eq!(task.line(), "compiling: 3 of 3 files");
     }
 }
