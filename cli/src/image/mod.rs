@@ -6,10 +6,11 @@
 //! Nothing of the host is needed but a file system and the network: no apt, dpkg, mke2fs,
 //! cpio or root. What an image is made of stands in `guest/images` as text.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 pub mod busybox;
 pub mod cache;
@@ -31,6 +32,7 @@ pub mod mirror;
 pub mod openpgp;
 pub mod progress;
 pub mod recipe;
+pub mod second_stage;
 pub mod store;
 pub mod strip;
 #[cfg(test)]
@@ -44,8 +46,9 @@ use store::{Recipe, Store};
 /// source, which take two thirds of the boot of Debian's kernel.
 pub const QUICK: &str = "cryptomgr.notests initcall_blacklist=jent_mod_init";
 
-/// Boots a guest whose disk it may write to, and waits until it powers off.
-pub type Runner = Arc<dyn Fn(&Guest) -> Result<()> + Send + Sync>;
+/// Boots a guest whose disk it may write to, hands on what it prints, and waits until it powers
+/// off. Gives the instructions that it took.
+pub type Runner = Arc<dyn Fn(&Guest, Box<dyn Write + Send>) -> Result<u64> + Send + Sync>;
 
 /// Where images come from and go to.
 #[derive(Clone)]
@@ -208,15 +211,11 @@ fn debian_guest(store: &mut Store<'_>, options: &Options) -> Result<Guest> {
         return Ok(guest);
     };
     let dir = store.image(&DEBIAN_READY, |inputs, scratch| {
-        inputs
-            .progress
-            .note("configuring the packages in the machine, once; this takes some minutes");
         let disk = scratch.join("disk.img");
         convert::copy_sparse(&unpacked, &disk)?;
         let mut once = guest.clone();
         once.disk = Some(disk);
-        once.append.push_str(" quiet virtarium.prepare");
-        runner(&once).context("the packages could not be configured in the machine")
+        second_stage::run(inputs, once, runner)
     })?;
     guest.disk = Some(dir.join("disk.img"));
     Ok(guest)

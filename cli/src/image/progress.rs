@@ -49,6 +49,11 @@ impl Progress {
         self.task(label.into(), total, Unit::Files)
     }
 
+    /// Begins a task of about `total` packages.
+    pub fn packages(&self, label: impl Into<String>, total: u64) -> Task {
+        self.task(label.into(), total, Unit::Packages)
+    }
+
     fn task(&self, label: String, total: u64, unit: Unit) -> Task {
         let bar = match &self.mode {
             Mode::Bars(bars) => {
@@ -57,6 +62,7 @@ impl Progress {
                         "{msg:30!} [{bar:30}] {bytes:>11}/{total_bytes:<11} {bytes_per_sec:>12} {eta:>4}"
                     }
                     Unit::Files => "{msg:30!} [{bar:30}] {pos:>5}/{len:<5} files {eta:>4}",
+                    Unit::Packages => "{msg:30!} [{bar:30}] {pos:>5}/{len:<5} packages {eta:>4}",
                 })
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("=> ");
@@ -97,6 +103,7 @@ impl Progress {
 enum Unit {
     Bytes,
     Files,
+    Packages,
 }
 
 /// One running task; its bar goes away when it is dropped.
@@ -111,7 +118,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Sets the number of bytes or files done.
+    /// Sets the number of things done.
     pub fn set(&mut self, done: u64) {
         self.done = done.min(self.total);
         if let Some(bar) = &self.bar {
@@ -129,15 +136,16 @@ impl Task {
         match self.unit {
             Unit::Bytes => format!("{label}: {} of {}", megabytes(done), megabytes(total)),
             Unit::Files => format!("{label}: {done} of {total} files"),
+            Unit::Packages => format!("{label}: {done} of {total} packages"),
         }
     }
 
-    /// Adds to the number of bytes or files done.
+    /// Adds to the number of things done.
     pub fn add(&mut self, more: u64) {
         self.set(self.done.saturating_add(more));
     }
 
-    /// Bytes or files done so far.
+    /// Things done so far.
     pub fn done(&self) -> u64 {
         self.done
     }
@@ -178,5 +186,7 @@ mod tests {
         assert_eq!(task.line(), "compiling: 2 of 3 files");
         task.add(5);
         assert_eq!(task.line(), "compiling: 3 of 3 files");
+        let task = Progress::silent().packages("configuring", 2);
+        assert_eq!(task.line(), "configuring: 0 of 2 packages");
     }
 }

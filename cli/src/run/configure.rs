@@ -1,6 +1,8 @@
 //! Runs a guest that configures its own disk and powers off: the second stage of a system that
 //! was put together from packages.
 
+use std::io::Write;
+
 use anyhow::{Result, bail};
 
 use super::end::End;
@@ -10,21 +12,26 @@ use crate::args::{self, Command};
 use crate::image::Guest;
 use crate::settings::Settings;
 
-/// Runs `guest` to its end, with its disk writable. What it prints goes to stderr.
+/// Instructions after which a guest is not believed to come to its end: ten times what a system
+/// of a hundred packages takes.
+const PATIENCE: u64 = 100_000_000_000;
+
+/// Runs `guest` to its end, with its disk writable. What it prints goes to `output`. Gives the
+/// instructions that it took.
 ///
 /// # Errors
 /// If the machine cannot be built, or the guest does not switch itself off with success.
-pub fn configure(guest: &Guest) -> Result<()> {
+pub fn configure(guest: &Guest, output: Box<dyn Write + Send>) -> Result<u64> {
     let line = ["run", "--clock", "deterministic", "--no-reboot"];
     let Command::Run(args) = args::parse(line.map(Into::into).to_vec())?.command else {
         bail!("`run` is not the command that it was");
     };
     let mut settings = Settings::from_run(&args)?;
     super::adopt(&mut settings, guest.clone())?;
-    let (mut machine, mut back) = build::build(&mut settings, Box::new(std::io::stderr()))?;
+    let (mut machine, mut back) = build::build(&mut settings, output)?;
     let limits = Limits {
         timeout: None,
-        max_instructions: None,
+        max_instructions: Some(PATIENCE),
         digest_every: None,
         no_reboot: true,
     };
@@ -32,10 +39,8 @@ pub fn configure(guest: &Guest) -> Result<()> {
     let mut say = |text: &str| eprintln!("virtarium: {text}");
     let end = Engine::new(&mut machine, &mut back, None, clock, limits, &mut say).run();
     match end {
-        End::PowerOff(0) => Ok(()),
-        End::PowerOff(status) => {
-            bail!("the guest ended with status {status}; its lines above say why")
-        }
+        End::PowerOff(0) => Ok(machine.instructions()),
+        End::PowerOff(status) => bail!("the guest ended with status {status}"),
         end => bail!("the guest did not come to its end: {end}"),
     }
 }
