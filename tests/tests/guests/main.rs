@@ -2,6 +2,7 @@
 
 mod console;
 mod crashes;
+mod debian;
 mod linux;
 mod reboot;
 mod u_boot;
