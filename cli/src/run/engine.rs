@@ -65,6 +65,8 @@ pub struct Engine<'a, G: Guest> {
     input_ended: bool,
     /// How long a sleep may last although nothing happens, if somebody else is to be heard.
     pub nap: Option<Duration>,
+    /// Instructions before the last reset: with it the machine's own count begins again.
+    earlier: u64,
     /// The count of the last digest.
     digested: u64,
     /// Whether the last slice did not end because of its length.
@@ -107,6 +109,7 @@ impl<'a, G: Guest> Engine<'a, G> {
             step: (0, now),
             owed: 0,
             nap: None,
+            earlier: 0,
             digested: 0,
             rested: true,
             typed_at: None,
@@ -189,6 +192,7 @@ impl<'a, G: Guest> Engine<'a, G> {
 
     /// Switches the machine off and on.
     fn reset(&mut self) -> Option<End> {
+        self.earlier = self.all_instructions();
         if let Err(error) = self.guest.reset(self.back) {
             return Some(End::Failed(format!(
                 "the machine cannot be reset: {error:#}"
@@ -197,6 +201,11 @@ impl<'a, G: Guest> Engine<'a, G> {
         self.digested = self.guest.instructions();
         self.resize();
         None
+    }
+
+    /// Instructions since the start, however often the guest has rebooted.
+    fn all_instructions(&self) -> u64 {
+        self.earlier.saturating_add(self.guest.instructions())
     }
 
     fn slice(&self) -> u64 {
@@ -218,7 +227,7 @@ impl<'a, G: Guest> Engine<'a, G> {
         let slice = self.slice();
         let mut until = (done / slice + 1) * slice;
         if let Some(most) = self.limits.max_instructions {
-            until = until.min(most);
+            until = until.min(most.saturating_sub(self.earlier));
         }
         if let Some(every) = self.limits.digest_every {
             until = until.min(self.digested.saturating_add(every));
@@ -281,8 +290,9 @@ impl<'a, G: Guest> Engine<'a, G> {
         None
     }
 
+    /// Tells the consoles the size of the terminal, unless the run is to be the same everywhere.
     fn resize(&mut self) {
-        if let Some(size) = terminal::size() {
+        if let (Clock::Host { .. }, Some(size)) = (self.clock, terminal::size()) {
             for console in self.back.consoles.sized() {
                 self.guest.console_resize(console, size, self.back);
             }
@@ -310,7 +320,7 @@ impl<'a, G: Guest> Engine<'a, G> {
     /// Whether a limit is reached.
     fn over(&mut self) -> Option<End> {
         if let Some(most) = self.limits.max_instructions
-            && self.guest.instructions() >= most
+            && self.all_instructions() >= most
         {
             return Some(End::OutOfInstructions(most));
         }

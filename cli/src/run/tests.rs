@@ -75,6 +75,7 @@ impl Guest for Puppet {
 
     fn reset(&mut self, _: &mut dyn Host) -> anyhow::Result<()> {
         self.resets += 1;
+        self.instructions = 0;
         Ok(())
     }
 
@@ -287,6 +288,18 @@ fn reset_is_a_power_cycle_unless_it_is_to_end() {
     stage.limits.no_reboot = true;
     assert_eq!(stage.run(), End::Rebooted);
     assert_eq!(stage.puppet.resets, 0);
+}
+
+#[test]
+fn instructions_are_limited_however_often_the_guest_reboots() {
+    // Each life takes some instructions, and no script gets a slice to its end.
+    let life = || [Act::Print("boot\n"), exit(Exit::Reset)];
+    let mut stage = Stage::new((0..100).flat_map(|_| life()).collect());
+    stage.limits.max_instructions = Some(3_000_000);
+    assert_eq!(stage.run(), End::OutOfInstructions(3_000_000));
+    let lives = stage.puppet.resets as u64;
+    assert_eq!(lives, 3_000_000 / (1 << 19));
+    assert_eq!(stage.puppet.instructions, 3_000_000 % (1 << 19));
 }
 
 #[test]
