@@ -89,6 +89,14 @@ fn expectations_decide_the_exit_status() {
 }
 
 #[test]
+fn guest_with_a_disk_of_the_caches_is_refused_before_it_is_fetched() {
+    let dir = Dir::new();
+    let line = "run --guest debian --cache c --mirror http://127.0.0.1:9/";
+    dir.refused(line, &["--snapshot", "image build debian -o DIR"]);
+    assert!(!dir.path("c").exists());
+}
+
+#[test]
 fn limits_have_an_exit_status_of_their_own() {
     let dir = Dir::new();
     dir.kernel("k", kernels::spins());

@@ -115,6 +115,11 @@ pub struct Guest {
 /// Names that [`guest`] knows.
 pub const GUESTS: [&str; 3] = ["busybox", "debian", "u-boot"];
 
+/// Whether the guest `name` has a disk, which is the cache's and is not to be written to.
+pub fn has_disk(name: &str) -> bool {
+    name == DEBIAN.name
+}
+
 const BUSYBOX: Recipe = Recipe {
     name: "busybox",
     inputs: &["busybox", "kernel"],

@@ -50,13 +50,15 @@ pub fn command(args: &RunArgs) -> Result<u8> {
                 "no --kernel was given: starting the guest {name} (Ctrl-A X quits)"
             ));
         }
-        let guest = image::guest(&args.source.clone().options(), name)?;
-        if guest.disk.is_some() && !args.snapshot {
+        // Said before it is fetched and built, which takes minutes.
+        if image::has_disk(name) && !args.snapshot {
             bail!(
                 "the disk of {name} belongs to the cache: add --snapshot to forget what is \
                  written, or copy the guest with `virtarium image build {name} -o DIR`"
             );
         }
+        let guest = image::guest(&args.source.clone().options(), name)?;
+        debug_assert_eq!(guest.disk.is_some(), image::has_disk(name));
         adopt(&mut settings, guest)?;
     }
     let script = !settings.script.is_empty();
