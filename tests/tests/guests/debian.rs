@@ -1,4 +1,7 @@
 //! Guest (b): a Debian system with systemd, from its first boot to a package of its user's.
+//!
+//! Half a minute of a processor, so it is part of each run; two and a half more, once, where the
+//! cache does not have the guest.
 
 use std::path::Path;
 
