@@ -66,9 +66,11 @@ pub struct Recipe {
     pub texts: &'static [recipe::Text],
 }
 
-/// What a built image consists of.
+/// What a built image consists of, and what it was made from.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
+    #[serde(default, rename = "package")]
+    packages: Vec<Package>,
     #[serde(rename = "file")]
     files: Vec<ManifestFile>,
 }
@@ -181,7 +183,7 @@ impl<'a> Store<'a> {
         self.options
             .progress
             .note(&format!("building the image {}", recipe.name));
-        self.build(recipe, |scratch| build(&inputs, scratch), &dir)?;
+        self.build(recipe, &inputs, build, &dir)?;
         drop(guard);
         Ok(dir)
     }
@@ -189,7 +191,8 @@ impl<'a> Store<'a> {
     fn build(
         &self,
         recipe: &Recipe,
-        build: impl FnOnce(&Path) -> Result<()>,
+        inputs: &Inputs,
+        build: impl FnOnce(&Inputs, &Path) -> Result<()>,
         dir: &Path,
     ) -> Result<()> {
         let images = self.cache.dir("images")?;
@@ -198,8 +201,8 @@ impl<'a> Store<'a> {
         remove(&scratch)?;
         remove(dir)?;
         fs::create_dir(&scratch).map_err(|error| unwritable(&scratch, error))?;
-        let made = build(&scratch)
-            .and_then(|()| write_manifest(&scratch))
+        let made = build(inputs, &scratch)
+            .and_then(|()| write_manifest(&scratch, inputs))
             .and_then(|()| fs::rename(&scratch, dir).map_err(|error| unwritable(dir, error)));
         if made.is_err() {
             let _ = fs::remove_dir_all(&scratch);
@@ -444,7 +447,7 @@ fn images(options: &Options) -> Result<Images> {
 }
 
 /// Removes a file or a directory with what is in it, if it is there.
-fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path) -> Result<()> {
     let gone = match fs::symlink_metadata(path) {
         Err(_) => return Ok(()),
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
@@ -453,7 +456,9 @@ fn remove(path: &Path) -> Result<()> {
     gone.map_err(|error| unwritable(path, error))
 }
 
-fn write_manifest(dir: &Path) -> Result<()> {
+fn write_manifest(dir: &Path, inputs: &Inputs) -> Result<()> {
+    let packages = inputs.packages.values().flatten();
+    let packages = packages.map(|(package, _)| package.clone()).collect();
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))? {
         let path = entry?.path();
@@ -465,7 +470,7 @@ fn write_manifest(dir: &Path) -> Result<()> {
         });
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    let text = toml::to_string(&Manifest { files })?;
+    let text = toml::to_string(&Manifest { packages, files })?;
     write_atomically(&dir.join(MANIFEST), text.as_bytes())
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::image::testing::server::{Answer, Server};
-use crate::image::testing::{DebBuilder, Directory, Signer, directory};
+use crate::image::testing::{DebBuilder, Directory, Signer, directory, xz};
 
 const IMAGES: &str =
     "suite = 'sid'\narchitecture = 'riscv64'\n[images.app]\npackages = ['app-1.*-x']\n";
@@ -84,14 +84,6 @@ impl Bench {
         self.server
             .answer(&format!("dists/sid/{path}"), Answer::Content(served));
     }
-}
-
-/// An xz stream with the content in one stored block; enough for a decoder.
-fn xz(content: &[u8]) -> Vec<u8> {
-    use lzma_rust2::{XzOptions, XzWriter};
-    let mut writer = XzWriter::new(Vec::new(), XzOptions::with_preset(0)).unwrap();
-    std::io::Write::write_all(&mut writer, content).unwrap();
-    writer.finish().unwrap()
 }
 
 fn fetch(options: &Options) -> Result<Vec<u8>> {
@@ -208,6 +200,11 @@ fn an_image_is_built_once_and_again_when_it_is_damaged() {
     assert_eq!(image(), dir);
     assert_eq!(std::fs::read(dir.join("copy")).unwrap(), deb("app-1.1-x"));
     assert_eq!(built, 2);
+    // Its manifest says what it was made from.
+    let text = std::fs::read_to_string(dir.join(MANIFEST)).unwrap();
+    let manifest: Manifest = toml::from_str(&text).unwrap();
+    let lock = Lock::parse(&Bench::lock_of("app-1.1-x")).unwrap();
+    assert_eq!(manifest.packages, lock.packages);
 }
 
 #[test]

@@ -129,6 +129,14 @@ fn compress(end: &str, bytes: Vec<u8>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// An xz stream of the content.
+pub fn xz(content: &[u8]) -> Vec<u8> {
+    use lzma_rust2::{XzOptions, XzWriter};
+    let mut writer = XzWriter::new(Vec::new(), XzOptions::with_preset(0)).unwrap();
+    writer.write_all(content).unwrap();
+    writer.finish().unwrap()
+}
+
 fn member(out: &mut Vec<u8>, name: &str, content: &[u8]) {
     let size = content.len();
     let head = format!(
