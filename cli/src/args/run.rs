@@ -52,7 +52,7 @@ pub struct RunArgs {
         help_heading = "What to start"
     )]
     pub bios: PathBuf,
-    /// A guest that is fetched and built: one of those of `virtarium image`
+    /// A guest that is fetched and built: busybox, debian, small, u-boot (see `virtarium image`)
     #[arg(long, value_name = "NAME", help_heading = "What to start")]
     pub guest: Option<String>,
     /// Where guests are fetched from.

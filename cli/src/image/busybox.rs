@@ -1,4 +1,5 @@
-//! Guest (a): Debian's stock kernel with a busybox initramfs of ours.
+//! Guest (a): Debian's stock kernel with a busybox initramfs of ours. The small kernel of guest
+//! (c) has the same initramfs without modules.
 
 use std::path::Path;
 
@@ -24,6 +25,15 @@ pub fn build(inputs: &Inputs, dir: &Path) -> Result<()> {
     let busybox = binary(inputs.only("busybox")?)?;
     write_atomically(&dir.join("vmlinux"), &kernel.image)?;
     write_atomically(&dir.join("initrd"), &initramfs(&busybox, &kernel.modules)?)
+}
+
+/// Builds `initrd` in `dir`, for a kernel that has everything built in.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_bare(inputs: &Inputs, dir: &Path) -> Result<()> {
+    let busybox = binary(inputs.only("busybox")?)?;
+    write_atomically(&dir.join("initrd"), &initramfs(&busybox, &[])?)
 }
 
 /// The busybox program out of its package.

@@ -8,7 +8,9 @@ use anyhow::{Result, ensure};
 
 use super::cache::{unwritable, write_atomically};
 use super::progress::megabytes;
-use super::{GUESTS, Guest, Options, convert, fetch, guest, image_name, list, new_lock, verify};
+use super::{
+    GUESTS, Guest, Options, compile, convert, fetch, guest, image_name, list, new_lock, verify,
+};
 use crate::args::units::parse_memory;
 use crate::run::configure::configure;
 
@@ -51,6 +53,7 @@ impl Source {
             lock: self.lock,
             locked: self.locked,
             keyring: self.keyring,
+            compile: false,
             runner: Some(Arc::new(configure)),
             ..Options::default()
         }
@@ -61,13 +64,13 @@ impl Source {
 enum Verb {
     /// Fetch packages into the cache, without building
     Fetch {
-        /// Images of the lock [default: all]
+        /// Images of the lock [default: all but kernel-source]
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
     /// Build guests out of their packages, fetching what is missing; print their files
     Build {
-        /// Guests [default: busybox]
+        /// Guests [default: busybox]; `small` compiles a kernel, once, with the host's tools
         #[arg(value_name = "NAME", value_parser = GUESTS)]
         names: Vec<String>,
         /// Copy the files into this directory, to be kept and written to
@@ -113,10 +116,11 @@ impl ImageCommand {
     /// # Errors
     /// One line for the person.
     pub fn run(self) -> Result<()> {
-        let options = self.source.options();
+        let mut options = self.source.options();
         match self.verb {
             Verb::Fetch { names } => fetch(&options, &names),
             Verb::Build { names, output } => {
+                options.compile = true;
                 let names = match names.is_empty() {
                     true => vec!["busybox".to_owned()],
                     false => names,
@@ -168,6 +172,7 @@ impl ImageCommand {
 /// Copies the files of a guest into a directory of the person's.
 fn copy_out(guest: &mut Guest, dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|error| unwritable(dir, error))?;
+    let source = guest.kernel.parent().map(Path::to_path_buf);
     let files = [
         guest.bios.as_mut(),
         Some(&mut guest.kernel),
@@ -178,6 +183,14 @@ fn copy_out(guest: &mut Guest, dir: &Path) -> Result<()> {
         let copy = dir.join(path.file_name().unwrap_or_default());
         convert::copy_sparse(path, &copy)?;
         *path = copy;
+    }
+    // Whoever gets a kernel that was compiled here gets to know where its source is.
+    if let Some(from) = source {
+        for name in [compile::NOTICE, compile::CONFIG] {
+            if from.join(name).exists() {
+                convert::copy_sparse(&from.join(name), &dir.join(name))?;
+            }
+        }
     }
     Ok(())
 }
@@ -205,7 +218,7 @@ fn print_list(options: &Options) -> Result<()> {
     for row in rows {
         writeln!(
             out,
-            "{:<10} {:>3} of {:>3} packages fetched  {:>8}",
+            "{:<14} {:>3} of {:>3} packages fetched  {:>8}",
             row.name,
             row.cached,
             row.packages,
@@ -213,7 +226,48 @@ fn print_list(options: &Options) -> Result<()> {
         )?;
     }
     for dir in built {
-        writeln!(out, "{:<10} built: {}", image_name(&dir), dir.display())?;
+        writeln!(out, "{:<14} built: {}", image_name(&dir), dir.display())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::testing::directory;
+
+    #[test]
+    fn a_kernel_that_was_compiled_here_takes_its_source_along() {
+        let dir = directory("copy-out");
+        let copy = |name: &str, files: &[&str]| {
+            let (from, to) = (
+                dir.path().join(name),
+                dir.path().join(format!("{name}-copy")),
+            );
+            std::fs::create_dir(&from).unwrap();
+            for file in files {
+                std::fs::write(from.join(file), file).unwrap();
+            }
+            let mut guest = Guest {
+                bios: None,
+                kernel: from.join(compile::IMAGE),
+                initrd: None,
+                disk: None,
+                append: String::new(),
+                memory: 0,
+            };
+            copy_out(&mut guest, &to).unwrap();
+            assert_eq!(guest.kernel, to.join(compile::IMAGE));
+            let entries = std::fs::read_dir(&to).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let all = ["Image", "SOURCE", "config"];
+        assert_eq!(
+            copy("compiled", &["Image", "SOURCE", "config", "manifest.toml"]),
+            all
+        );
+        assert_eq!(copy("other", &["Image", "manifest.toml"]), ["Image"]);
+    }
 }

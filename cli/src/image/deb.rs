@@ -106,7 +106,7 @@ impl Deb {
 ///
 /// # Errors
 /// If the name tells of no known compression, or the stream's head is wrong.
-pub fn decompress<R: Read + 'static>(name: &str, raw: R) -> Result<Box<dyn Read>> {
+pub fn decompress<'a, R: Read + 'a>(name: &str, raw: R) -> Result<Box<dyn Read + 'a>> {
     let (_, kind) = name.rsplit_once('.').unwrap_or((name, ""));
     Ok(match kind {
         "xz" => Box::new(lzma_rust2::XzReader::new_mem_limit(
@@ -126,12 +126,13 @@ pub fn decompress<R: Read + 'static>(name: &str, raw: R) -> Result<Box<dyn Read>
 
 /// A reader that fails once more than `left` bytes come: against archives that unpack to
 /// more than any package has.
-struct Bounded<R> {
+pub(super) struct Bounded<R> {
     inner: Take<R>,
 }
 
 impl<R: Read> Bounded<R> {
-    fn new(inner: R, limit: u64) -> Self {
+    /// Lets `limit` bytes of `inner` through.
+    pub(super) fn new(inner: R, limit: u64) -> Self {
         Self {
             inner: inner.take(limit),
         }

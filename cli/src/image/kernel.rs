@@ -63,9 +63,8 @@ pub fn unpack(package: &Path, wanted: &[&str]) -> Result<Kernel> {
         }
     }
     let image = image.with_context(|| format!("{} has no boot/vmlinux", package.display()))?;
-    // Linux, Documentation/arch/riscv/boot-image-header.rst: "RSC\x05" at 0x38.
     ensure!(
-        image.get(0x38..0x3c) == Some(b"RSC\x05"),
+        is_image(&image),
         "the kernel of {} is not a RISC-V Image",
         package.display()
     );
@@ -80,6 +79,12 @@ pub fn unpack(package: &Path, wanted: &[&str]) -> Result<Kernel> {
         })
         .collect();
     Ok(Kernel { image, modules })
+}
+
+/// Whether this is an Image for RISC-V: "RSC\x05" at 0x38 (Linux,
+/// Documentation/arch/riscv/boot-image-header.rst).
+pub fn is_image(bytes: &[u8]) -> bool {
+    bytes.get(0x38..0x3c) == Some(b"RSC\x05")
 }
 
 /// One pass over the package; moves what is found from `missing` to `found`.

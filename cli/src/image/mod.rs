@@ -16,6 +16,7 @@ pub mod busybox;
 pub mod cache;
 pub mod closure;
 pub mod command;
+pub mod compile;
 pub mod control;
 pub mod convert;
 pub mod cpio;
@@ -63,6 +64,9 @@ pub struct Options {
     pub locked: bool,
     /// OpenPGP keys that may sign the archive's index, in place of Debian's.
     pub keyring: Option<PathBuf>,
+    /// Compile what a guest needs compiled and the cache does not have; without it that is an
+    /// error that says how, for it takes long.
+    pub compile: bool,
     /// Runs a guest to its end, and fails if the guest does: with it, a system that needs
     /// configuring is configured once when it is built; without, at its first boot.
     pub runner: Option<Runner>,
@@ -84,6 +88,7 @@ impl Default for Options {
             lock: None,
             locked: false,
             keyring: None,
+            compile: false,
             runner: None,
             progress: Progress::auto(),
             #[cfg(test)]
@@ -113,7 +118,7 @@ pub struct Guest {
 }
 
 /// Names that [`guest`] knows.
-pub const GUESTS: [&str; 3] = ["busybox", "debian", "u-boot"];
+pub const GUESTS: [&str; 4] = ["busybox", "debian", "small", "u-boot"];
 
 /// Whether the guest `name` has a disk, which is the cache's and is not to be written to.
 pub fn has_disk(name: &str) -> bool {
@@ -156,6 +161,24 @@ const DEBIAN_READY: Recipe = Recipe {
     ],
 };
 
+/// The small kernel, compiled.
+const SMALL_KERNEL: Recipe = Recipe {
+    name: "small-kernel",
+    inputs: &[compile::SOURCE],
+    texts: &[recipe::SMALL_CONFIG],
+};
+
+/// What is started on it.
+const SMALL: Recipe = Recipe {
+    name: "small",
+    inputs: &["busybox"],
+    texts: &[
+        recipe::BUSYBOX_INIT,
+        recipe::BUSYBOX_INITTAB,
+        recipe::BUSYBOX_PROFILE,
+    ],
+};
+
 /// Debian's firmware and boot loader.
 const FIRMWARE: Recipe = Recipe {
     name: "firmware",
@@ -172,6 +195,7 @@ pub fn guest(options: &Options, name: &str) -> Result<Guest> {
     match name {
         "busybox" => busybox_guest(&mut store),
         "debian" => debian_guest(&mut store, options),
+        "small" => small_guest(&mut store, options),
         "u-boot" => {
             let dir = store.image(&FIRMWARE, firmware::build)?;
             Ok(Guest {
@@ -198,6 +222,42 @@ fn busybox_guest(store: &mut Store<'_>) -> Result<Guest> {
         initrd: Some(dir.join("initrd")),
         disk: None,
         append: format!("console=ttyS0 {QUICK}"),
+        memory: 128 << 20,
+    })
+}
+
+/// Whether something of the guest `name` has to be compiled, which takes minutes, before it can
+/// be had.
+///
+/// # Errors
+/// If the lock or the cache cannot be read.
+pub fn needs_compiling(options: &Options, name: &str) -> Result<bool> {
+    Ok(name == "small" && Store::open(options)?.ready(&SMALL_KERNEL)?.is_none())
+}
+
+fn small_guest(store: &mut Store<'_>, options: &Options) -> Result<Guest> {
+    let kernel = match store.ready(&SMALL_KERNEL)? {
+        Some(dir) => dir,
+        None if options.compile => {
+            // Said before a large package is fetched for nothing.
+            compile::tools::check()?;
+            let work = store.cache().path("build/small-kernel");
+            store.image(&SMALL_KERNEL, |inputs, dir| {
+                compile::build(inputs, dir, &work)
+            })?
+        }
+        None => bail!(
+            "the kernel of the guest small is not in the cache: it is compiled from \
+             Debian's source once, with `virtarium image build small`, which takes some minutes"
+        ),
+    };
+    let initrd = store.image(&SMALL, busybox::build_bare)?.join("initrd");
+    Ok(Guest {
+        bios: None,
+        kernel: kernel.join(compile::IMAGE),
+        initrd: Some(initrd),
+        disk: None,
+        append: "console=ttyS0".to_owned(),
         memory: 128 << 20,
     })
 }
@@ -236,14 +296,20 @@ pub fn firmware(options: &Options) -> Result<PathBuf> {
     Store::open(options)?.image(&FIRMWARE, firmware::build)
 }
 
-/// Fetches the packages of one of the lock's images, or of all, without building.
+/// Fetches the packages of the lock's images, or of all but the sources that guests are
+/// compiled from, without building.
 ///
 /// # Errors
 /// As [`guest`]; also if the lock has no such image.
 pub fn fetch(options: &Options, names: &[String]) -> Result<()> {
     let mut store = Store::open(options)?;
     let names = match names {
-        [] => store.lock().images.keys().cloned().collect(),
+        [] => {
+            let all = store.lock().images.keys();
+            all.filter(|name| *name != compile::SOURCE)
+                .cloned()
+                .collect()
+        }
         names => names.to_vec(),
     };
     names

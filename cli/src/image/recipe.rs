@@ -20,6 +20,7 @@ texts! {
     IMAGES = "images.toml", "What each image is made of.";
     LOCK = "debian.lock", "The committed lock.";
     KEYS = "debian-archive-trixie.asc", "Keys that sign Debian's archive.";
+    SMALL_CONFIG = "kernel/small.config", "Options of the small kernel.";
     MODULES = "kernel/modules", "Modules of the initramfs in load order.";
     BUSYBOX_INIT = "busybox/init", "First process of the initramfs.";
     BUSYBOX_INITTAB = "busybox/inittab", "What busybox's init starts.";

@@ -173,6 +173,19 @@ fn an_index_that_is_forged_or_damaged_is_refused() {
     assert!(bench.server.requests(&pool("app-1.2-x")).is_empty());
 }
 
+#[test]
+fn sources_are_fetched_only_where_they_are_named() {
+    let bench = Bench::new("store-sources");
+    bench.serve("app-1.1-x");
+    let lock = Bench::lock_of("app-1.1-x").replace("app = [", "kernel-source = [");
+    let mut options = bench.options();
+    options.committed = Some((IMAGES.to_owned(), lock));
+    crate::image::fetch(&options, &[]).unwrap();
+    assert!(bench.server.requests(&pool("app-1.1-x")).is_empty());
+    crate::image::fetch(&options, &["kernel-source".to_owned()]).unwrap();
+    assert_eq!(bench.server.requests(&pool("app-1.1-x")).len(), 1);
+}
+
 const RECIPE: Recipe = Recipe {
     name: "test",
     inputs: &["app"],
