@@ -5,6 +5,7 @@ mod crashes;
 mod debian;
 mod linux;
 mod reboot;
+mod small;
 mod u_boot;
 
 use virtarium::image::{self, Options, Progress};
@@ -20,7 +21,12 @@ fn config(guest: &str) -> MachineConfig {
         progress: Progress::silent(),
         ..Options::default()
     };
-    let files = image::guest(&options, guest).expect("the guest's files");
+    config_with(&options, guest)
+}
+
+/// The same with the cache and the mirror of these options.
+fn config_with(options: &Options, guest: &str) -> MachineConfig {
+    let files = image::guest(options, guest).expect("the guest's files");
     let read = |path| std::fs::read(path).expect("a file of the cache");
     MachineConfig {
         boot: Boot {
