@@ -17,7 +17,10 @@ pub struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: [Need; 9] = [
+/// What a kernel is compiled for.
+const KERNEL: &str = "the small kernel, compiled with --soak";
+
+const NEEDS: [Need; 13] = [
     Need {
         what: "C++ compiler",
         package: "g++",
@@ -76,6 +79,34 @@ const NEEDS: [Need; 9] = [
             let tools = ["e2fsck", "mke2fs", "debugfs"];
             tools.iter().all(|tool| runs(tool, &["-V"]))
         },
+    },
+    Need {
+        what: "make",
+        package: "make",
+        from_backports: false,
+        tests: KERNEL,
+        present: || runs("make", &["--version"]),
+    },
+    Need {
+        what: "flex",
+        package: "flex",
+        from_backports: false,
+        tests: KERNEL,
+        present: || runs("flex", &["--version"]),
+    },
+    Need {
+        what: "bison",
+        package: "bison",
+        from_backports: false,
+        tests: KERNEL,
+        present: || runs("bison", &["--version"]),
+    },
+    Need {
+        what: "bc",
+        package: "bc",
+        from_backports: false,
+        tests: KERNEL,
+        present: || runs("bc", &["--version"]),
     },
     Need {
         what: "qemu-system-riscv64 10",
