@@ -146,7 +146,7 @@ fn pmp_entries_allow_what_qemu_lets_through() {
         return;
     }
     let seed = random::seed("PMP against QEMU");
-    let (mut allowed, mut refused, mut wrong) = (0u64, 0u64, Vec::new());
+    let (mut allowed, mut refused, mut unjudged, mut wrong) = (0u64, 0u64, 0u64, Vec::new());
     for line in oracle::run("protection", seed, cases()) {
         let mut hart = Hart::new(0, &IsaConfig::default());
         let (registers, accesses) = line.split_at(18);
@@ -162,6 +162,13 @@ fn pmp_entries_allow_what_qemu_lets_through() {
             let access = access_of(kind);
             lend(&mut hart, bits, access);
             let theirs = ended(access, cause).is_none();
+            if has_region_inside(registers, at, size) {
+                // QEMU matches the first and the last byte of an access, and so does not see a
+                // region between them. Whichever entry decides, it must match every byte:
+                // `lowest_entry_decides_and_must_match_every_byte` in the machine judges that.
+                unjudged += 1;
+                continue;
+            }
             if hart.pmp_allows(at, size, access) != theirs {
                 wrong.push(format!("{registers:x?}: {access:?} {case:x?}"));
             }
@@ -172,14 +179,35 @@ fn pmp_entries_allow_what_qemu_lets_through() {
             *if theirs { &mut allowed } else { &mut refused } += 1;
         }
     }
-    println!("{allowed} allowed, {refused} refused");
+    println!("{allowed} allowed, {refused} refused, {unjudged} not for QEMU to judge");
     assert!(
         wrong.is_empty(),
         "{} differ:\n{}",
         wrong.len(),
         some(&wrong)
     );
-    assert!(allowed > 0 && refused > 0);
+    assert!(allowed > 0 && refused > 0 && unjudged < (allowed + refused) / 100);
+}
+
+/// Whether the region of an entry lies between the first and the last byte of an access:
+/// `registers` are sixteen addresses and two words of configuration (privileged ISA, 3.7.1).
+fn has_region_inside(registers: &[u64], at: u64, size: u64) -> bool {
+    (0..16).any(|entry| {
+        let config = registers[16 + entry / 8] >> (8 * (entry % 8)) & 0xff;
+        let address = registers[entry] << 2;
+        let region = match config >> 3 & 3 {
+            // TOR: from the entry before.
+            1 => {
+                entry
+                    .checked_sub(1)
+                    .map_or(0, |before| registers[before] << 2)..address
+            }
+            // NA4. NAPOT has eight bytes or more.
+            2 => address..address + 4,
+            _ => return false,
+        };
+        at < region.start && region.start < region.end && region.end < at + size
+    })
 }
 
 fn some(lines: &[String]) -> String {

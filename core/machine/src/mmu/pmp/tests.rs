@@ -100,6 +100,24 @@ fn lowest_entry_decides_and_must_match_every_byte() {
 }
 
 #[test]
+fn region_between_the_ends_of_an_access_matches_it_in_part() {
+    // Bytes 0x1004 to 0x1007, as NA4 and as TOR, with all rights like everything else.
+    let all = R | W | X;
+    for entries in [
+        &[(NA4 | all, 0x401), (NAPOT | all, u64::MAX)][..],
+        &[(0, 0x401), (TOR | all, 0x402), (NAPOT | all, u64::MAX)],
+    ] {
+        let pmp = pmp(entries);
+        for at in 0xff8..0x1010u64 {
+            let outside = at + 8 <= 0x1004 || at >= 0x1008;
+            for machine in [false, true] {
+                assert_eq!(pmp.allows(at, 8, Access::Load, machine), outside, "{at:#x}");
+            }
+        }
+    }
+}
+
+#[test]
 fn page_is_uniform_if_one_entry_covers_it() {
     let pmp = pmp(&[
         (NA4 | R, 0x8000_1ffc >> 2),
