@@ -19,16 +19,7 @@ const T2: u8 = 7;
 const S0: u8 = 8;
 
 fn inst(op: Op, rd: u8, rs1: u8, rs2: u8, imm: i32) -> u32 {
-    let fields = Inst {
-        op,
-        rd,
-        rs1,
-        rs2,
-        rs3: 0,
-        rm: 0,
-        imm,
-    };
-    encode(&fields).unwrap()
+    encode(&Inst::new(op, rd, rs1, rs2, imm)).unwrap()
 }
 
 /// Has gdb step by breakpoints of its own on what may come next.

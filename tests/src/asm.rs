@@ -31,20 +31,6 @@ pub struct Asm {
     open: Vec<(usize, Inst, Label)>,
 }
 
-/// An instruction with these fields.
-#[must_use]
-pub fn inst(op: Op, rd: u8, rs1: u8, rs2: u8, imm: i32) -> Inst {
-    Inst {
-        op,
-        rd,
-        rs1,
-        rs2,
-        rs3: 0,
-        rm: 0,
-        imm,
-    }
-}
-
 impl Asm {
     /// Code that will lie at this address.
     #[must_use]
@@ -78,22 +64,22 @@ impl Asm {
 
     /// `op rd, rs1, imm`, loads and `jalr` too.
     pub fn i(&mut self, op: Op, rd: u8, rs1: u8, imm: i32) {
-        self.put(inst(op, rd, rs1, 0, imm));
+        self.put(Inst::new(op, rd, rs1, 0, imm));
     }
 
     /// `op rd, rs1, rs2`, atomic operations too.
     pub fn r(&mut self, op: Op, rd: u8, rs1: u8, rs2: u8) {
-        self.put(inst(op, rd, rs1, rs2, 0));
+        self.put(Inst::new(op, rd, rs1, rs2, 0));
     }
 
     /// `op rs2, imm(rs1)`
     pub fn store(&mut self, op: Op, rs2: u8, rs1: u8, imm: i32) {
-        self.put(inst(op, 0, rs1, rs2, imm));
+        self.put(Inst::new(op, 0, rs1, rs2, imm));
     }
 
     /// An instruction without operands.
     pub fn plain(&mut self, op: Op) {
-        self.put(inst(op, 0, 0, 0, 0));
+        self.put(Inst::new(op, 0, 0, 0, 0));
     }
 
     /// `csrw csr, rs1`
@@ -127,14 +113,14 @@ impl Asm {
     /// A branch to a label.
     pub fn branch(&mut self, op: Op, rs1: u8, rs2: u8, to: Label) {
         self.open
-            .push((self.words.len(), inst(op, 0, rs1, rs2, 0), to));
+            .push((self.words.len(), Inst::new(op, 0, rs1, rs2, 0), to));
         self.words.push(0);
     }
 
     /// `jal rd, label`
     pub fn jump(&mut self, rd: u8, to: Label) {
         self.open
-            .push((self.words.len(), inst(Op::Jal, rd, 0, 0, 0), to));
+            .push((self.words.len(), Inst::new(Op::Jal, rd, 0, 0, 0), to));
         self.words.push(0);
     }
 
@@ -147,7 +133,7 @@ impl Asm {
                 self.i(Op::Addi, rd, ZERO, low);
                 return;
             }
-            self.put(inst(Op::Lui, rd, 0, 0, rest as i32));
+            self.put(Inst::new(Op::Lui, rd, 0, 0, rest as i32));
         } else {
             // `rest` ends in twelve zeros at least.
             self.li(rd, (rest as i64 >> 12) as u64);
@@ -161,7 +147,7 @@ impl Asm {
     /// Puts a label's address into a register: two instructions.
     pub fn la(&mut self, rd: u8, label: Label) {
         self.open
-            .push((self.words.len(), inst(Op::Auipc, rd, 0, 0, 0), label));
+            .push((self.words.len(), Inst::new(Op::Auipc, rd, 0, 0, 0), label));
         self.words.extend([0, 0]);
     }
 
@@ -178,7 +164,7 @@ impl Asm {
                 let low = distance << 20 >> 20;
                 inst.imm = distance - low;
                 self.words[index] = encode(&inst).expect("auipc");
-                let add = self::inst(Op::Addi, inst.rd, inst.rd, 0, low);
+                let add = Inst::new(Op::Addi, inst.rd, inst.rd, 0, low);
                 self.words[index + 1] = encode(&add).expect("addi");
                 continue;
             }

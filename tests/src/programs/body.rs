@@ -3,7 +3,6 @@
 use virtarium_machine::isa::{Class, Extension, Format, Inst, Op, Row, TABLE};
 
 use super::{COMMON, OWN, POOL};
-use crate::asm::inst;
 use crate::random::Rng;
 
 /// Bits of numbers that make floating-point units err: both formats' zeros, ones, infinities,
@@ -52,7 +51,7 @@ pub const ASKEW: u8 = crate::asm::S[4];
 fn operands(rng: &mut Rng, row: &Row) -> Inst {
     let x = |rng: &mut Rng| POOL[rng.below(POOL.len() as u64) as usize];
     let f = |rng: &mut Rng| rng.below(32) as u8;
-    let mut made = inst(row.op, x(rng), x(rng), x(rng), rng.next() as i32 >> 20);
+    let mut made = Inst::new(row.op, x(rng), x(rng), x(rng), rng.next() as i32 >> 20);
     made.rm = [0, 1, 2, 3, 4, 7][rng.below(6) as usize];
     // Reserved modes trap.
     if rng.once_in(64) {
@@ -99,8 +98,8 @@ pub fn refresh_float(rng: &mut Rng) -> Inst {
     let rd = rng.below(32) as u8;
     if rng.once_in(2) {
         let corner = rng.below(CORNERS.len() as u64) as i32;
-        return inst(Op::Fld, rd, CORNERS_AT, 0, 8 * corner);
+        return Inst::new(Op::Fld, rd, CORNERS_AT, 0, 8 * corner);
     }
     let op = [Op::FmvDX, Op::FmvWX][rng.below(2) as usize];
-    inst(op, rd, POOL[rng.below(POOL.len() as u64) as usize], 0, 0)
+    Inst::new(op, rd, POOL[rng.below(POOL.len() as u64) as usize], 0, 0)
 }

@@ -7,7 +7,7 @@ use virtarium_machine::machine::{DeviceConfig, SlotConfig};
 use virtarium_machine::virtio::BlockConfig;
 use virtarium_tests_wasm::Case;
 
-use super::{Program, SHARED, TABLES, harts};
+use super::{MIE, Program, SHARED, TABLES, harts};
 use crate::asm::{A, Asm, S, T, ZERO};
 use crate::random::Rng;
 
@@ -48,7 +48,6 @@ const QUEUE: i32 = 16;
 
 // mie.MEIE
 const EXTERNAL: u64 = 1 << 11;
-const MIE: u16 = 0x304;
 
 const DEVICE_AT: u8 = S[4];
 const PLIC_AT: u8 = S[5];

@@ -1,11 +1,11 @@
 //! Supervisor mode on page tables that it changes as it goes, with and without the fences that
 //! are due.
 
-use virtarium_machine::isa::Op;
+use virtarium_machine::isa::{Inst, Op};
 use virtarium_tests_wasm::Case;
 
-use super::{CHANCE, DATA, OWN, Program, SHARED, TABLES, doubles, harts};
-use crate::asm::{A, Asm, RA, S, T, ZERO, inst};
+use super::{CHANCE, DATA, MEPC, MSTATUS, OWN, Program, SHARED, TABLES, doubles, harts};
+use crate::asm::{A, Asm, RA, S, T, ZERO};
 use crate::random::Rng;
 
 /// Depth of the page tables.
@@ -20,8 +20,6 @@ pub enum Scheme {
 }
 
 const SATP: u16 = 0x180;
-const MSTATUS: u16 = 0x300;
-const MEPC: u16 = 0x341;
 const PMPCFG0: u16 = 0x3a0;
 const PMPADDR0: u16 = 0x3b0;
 
@@ -90,7 +88,7 @@ fn enter(asm: &mut Asm, scheme: Scheme) -> crate::asm::Label {
     asm.csrw(SATP, SATP_VALUE);
     // mstatus.MPP = S.
     asm.li(T[0], 1 << 11);
-    asm.put(inst(Op::Csrrs, ZERO, T[0], 0, i32::from(MSTATUS)));
+    asm.put(Inst::new(Op::Csrrs, ZERO, T[0], 0, i32::from(MSTATUS)));
     let top = asm.later();
     asm.la(T[0], top);
     asm.csrw(MEPC, T[0]);
@@ -146,11 +144,11 @@ fn change(asm: &mut Asm, rng: &mut Rng) {
     asm.r(Op::Add, T[2], T[0], PTES);
     asm.store(Op::Sd, T[1], T[2], 0);
     match rng.below(6) {
-        0 => asm.put(inst(Op::SfenceVma, 0, ZERO, ZERO, 0)),
+        0 => asm.put(Inst::new(Op::SfenceVma, 0, ZERO, ZERO, 0)),
         1 | 2 => {
             asm.i(Op::Slli, T[0], T[0], 9);
             asm.r(Op::Add, T[0], T[0], REGION_AT);
-            asm.put(inst(Op::SfenceVma, 0, T[0], ZERO, 0));
+            asm.put(Inst::new(Op::SfenceVma, 0, T[0], ZERO, 0));
         }
         3 => {
             // Another address space, or back to the first.

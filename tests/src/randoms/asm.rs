@@ -2,20 +2,6 @@
 
 use virtarium_machine::isa::{Inst, Op, encode};
 
-/// An instruction with these fields and no others.
-#[must_use]
-pub const fn inst(op: Op, rd: u8, rs1: u8, rs2: u8, imm: i32) -> Inst {
-    Inst {
-        op,
-        rd,
-        rs1,
-        rs2,
-        rs3: 0,
-        rm: 0,
-        imm,
-    }
-}
-
 /// Code at an address.
 pub struct Asm {
     base: u64,
@@ -46,7 +32,7 @@ impl Asm {
 
     /// Appends an instruction.
     pub fn op(&mut self, op: Op, rd: u8, rs1: u8, rs2: u8, imm: i32) {
-        let fields = inst(op, rd, rs1, rs2, imm);
+        let fields = Inst::new(op, rd, rs1, rs2, imm);
         self.word(encode(&fields).expect("an instruction"));
     }
 

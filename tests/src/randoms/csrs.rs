@@ -3,7 +3,6 @@
 use virtarium_machine::cpu::csr_table;
 use virtarium_machine::isa::{Inst, Op};
 
-use super::asm::inst;
 use super::known;
 use super::state::{Mode, State};
 use super::values::pick;
@@ -34,16 +33,16 @@ pub fn draw(rng: &mut Rng, state: &State, op: Op) -> Inst {
             Op::Csrrwi => Op::Csrrsi,
             other => other,
         };
-        inst(op, rd, 0, 0, csr.into())
+        Inst::new(op, rd, 0, 0, csr.into())
     };
     let status = |csr: u16| csr == MSTATUS || csr == SSTATUS;
     let interrupts_stay = state.wakes;
     match rng.below(8) {
         0 => {
             let value = if by_register { state.control } else { any & !1 };
-            inst(op, rd, value, 0, pick(rng, &EVEN).into())
+            Inst::new(op, rd, value, 0, pick(rng, &EVEN).into())
         }
-        1 | 2 => inst(op, rd, any, 0, pick(rng, &FREE).into()),
+        1 | 2 => Inst::new(op, rd, any, 0, pick(rng, &FREE).into()),
         3..=4 => {
             let csr = if interrupts_stay || rng.once_in(2) {
                 pick(rng, &CONTROLLED)
@@ -53,9 +52,9 @@ pub fn draw(rng: &mut Rng, state: &State, op: Op) -> Inst {
             if csr == SATP && state.mode != Mode::Machine {
                 // To no translation at all, at once: see `known`.
                 return match (state.delegates, state.interrupts) {
-                    (true, _) => inst(op, rd, any, 0, 0x140),
-                    (false, true) => inst(Op::Csrrw, rd, state.control, 0, csr.into()),
-                    (false, false) => inst(Op::Csrrw, rd, 0, 0, csr.into()),
+                    (true, _) => Inst::new(op, rd, any, 0, 0x140),
+                    (false, true) => Inst::new(Op::Csrrw, rd, state.control, 0, csr.into()),
+                    (false, false) => Inst::new(Op::Csrrw, rd, 0, 0, csr.into()),
                 };
             }
             let moves_traps = matches!(csr, 0x105 | 0x180);
@@ -63,7 +62,7 @@ pub fn draw(rng: &mut Rng, state: &State, op: Op) -> Inst {
             let fits = state.interrupts || !by_register || !INTERRUPTS.contains(&csr);
             let fits = fits && !(envcfg && state.interrupts);
             if !fits || (state.delegates && moves_traps) || (state.fs_hidden && status(csr)) {
-                return inst(op, rd, any, 0, 0x140);
+                return Inst::new(op, rd, any, 0, 0x140);
             }
             let operand = match (by_register, INTERRUPTS.contains(&csr)) {
                 (true, _) => state.control,
@@ -71,7 +70,7 @@ pub fn draw(rng: &mut Rng, state: &State, op: Op) -> Inst {
                 (false, false) => any,
             };
             let op = if envcfg && by_register { Op::Csrrw } else { op };
-            inst(
+            Inst::new(
                 op,
                 rd,
                 if envcfg && !by_register { 0 } else { operand },
@@ -85,16 +84,16 @@ pub fn draw(rng: &mut Rng, state: &State, op: Op) -> Inst {
             let nth = rng.below(count) as usize;
             let csr = csr_table::numbers().nth(nth).unwrap_or(0x140);
             if known::missing_in_qemu(csr) {
-                return inst(op, rd, any, 0, 0x140);
+                return Inst::new(op, rd, any, 0, 0x140);
             }
             if state.fs_hidden && status(csr) {
-                return inst(op, rd, any, 0, 0x140);
+                return Inst::new(op, rd, any, 0, 0x140);
             }
             // Below machine mode a write to its registers is refused.
             let refused = state.mode != Mode::Machine && csr >> 8 & 3 == 3;
             let rd = if known::value_differs(csr) { 0 } else { rd };
             if refused && by_register {
-                return inst(op, rd, any, 0, csr.into());
+                return Inst::new(op, rd, any, 0, csr.into());
             }
             read(csr, rd)
         }
@@ -102,7 +101,7 @@ pub fn draw(rng: &mut Rng, state: &State, op: Op) -> Inst {
         _ => loop {
             let csr = rng.below(4096) as u16;
             if csr_table::find(csr).is_none() && !known::exists_in_qemu(csr) {
-                return inst(op, rd, any, 0, csr.into());
+                return Inst::new(op, rd, any, 0, csr.into());
             }
         },
     }

@@ -3,7 +3,6 @@
 use virtarium_machine::isa::decode::length;
 use virtarium_machine::isa::{Class, Format, Inst, Op, Row, TABLE, decode, encode};
 
-use super::asm::{self, inst};
 use super::csrs;
 use super::layout::WINDOW_SIZE;
 use super::state::{Mode, State};
@@ -157,7 +156,7 @@ impl<'a> Draw<'a> {
         let satp = row.class == Class::Csr && inst.imm == i32::from(csrs::SATP);
         if satp && self.state.mode == Mode::Machine {
             // Whatever became of it is read back, and is gone before it can be used.
-            let back = encode(&asm::inst(Op::Csrrw, inst.rd, 0, 0, inst.imm))?;
+            let back = encode(&Inst::new(Op::Csrrw, inst.rd, 0, 0, inst.imm))?;
             let back = Item {
                 entry: false,
                 ..Item::new(back)
@@ -173,7 +172,7 @@ impl<'a> Draw<'a> {
     /// MRET goes forward: to the end, whichever way it is seen.
     fn mret(&self, rng: &mut Rng, mret: Item) -> Vec<Item> {
         let csrw = |csr: i32, register: u8| {
-            encode(&inst(Op::Csrrw, 0, register, 0, csr)).map_or(0x13, |word| word)
+            encode(&Inst::new(Op::Csrrw, 0, register, 0, csr)).map_or(0x13, |word| word)
         };
         let mut items = vec![Item::new(csrw(0x341, self.state.end))];
         if rng.once_in(2) && !self.state.fs_hidden {

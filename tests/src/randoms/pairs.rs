@@ -3,7 +3,7 @@
 use virtarium_machine::isa::{Class, Extension, Format, Inst, Op, Row, TABLE, encode};
 use virtarium_machine::mem::RAM_BASE;
 
-use super::asm::{Asm, inst};
+use super::asm::Asm;
 use super::layout::{RECORDS, SIGNATURES};
 use super::values::{CORNERS, integer};
 use crate::random::Rng;
@@ -143,7 +143,7 @@ fn program(loops: &[Loop]) -> Vec<u8> {
         };
         let word = encode(&Inst {
             rd: RESULT,
-            ..inst(each.row.op, RESULT, rs1, rs2, offset)
+            ..Inst::new(each.row.op, RESULT, rs1, rs2, offset)
         });
         let word = word.expect("an instruction");
         match each.row.format {

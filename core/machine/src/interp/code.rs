@@ -50,15 +50,7 @@ impl Slot {
 
 /// No instruction in particular.
 pub(super) static NOWHERE: Slot = Slot {
-    inst: Inst {
-        op: Op::Undecoded,
-        rd: 0,
-        rs1: 0,
-        rs2: 0,
-        rs3: 0,
-        rm: 0,
-        imm: 0,
-    },
+    inst: Inst::new(Op::Undecoded, 0, 0, 0, 0),
     offset: 0,
     step: 1,
     rest: 1,

@@ -35,18 +35,6 @@ const fn full(word: u32, at: u32) -> u8 {
     (word >> at & 31) as u8
 }
 
-const fn inst(op: Op, rd: u8, rs1: u8, rs2: u8, imm: i32) -> Inst {
-    Inst {
-        op,
-        rd,
-        rs1,
-        rs2,
-        rs3: 0,
-        rm: 0,
-        imm,
-    }
-}
-
 const SP: u8 = 2;
 
 fn quadrant_0(word: u32, funct3: u32) -> Option<Inst> {
@@ -62,14 +50,14 @@ fn quadrant_0(word: u32, funct3: u32) -> Option<Inst> {
             if imm == 0 {
                 return None;
             }
-            inst(Op::Addi, rd, SP, 0, imm as i32)
+            Inst::new(Op::Addi, rd, SP, 0, imm as i32)
         }
-        1 => inst(Op::Fld, rd, rs1, 0, double_offset),
-        2 => inst(Op::Lw, rd, rs1, 0, word_offset),
-        3 => inst(Op::Ld, rd, rs1, 0, double_offset),
-        5 => inst(Op::Fsd, 0, rs1, rd, double_offset),
-        6 => inst(Op::Sw, 0, rs1, rd, word_offset),
-        7 => inst(Op::Sd, 0, rs1, rd, double_offset),
+        1 => Inst::new(Op::Fld, rd, rs1, 0, double_offset),
+        2 => Inst::new(Op::Lw, rd, rs1, 0, word_offset),
+        3 => Inst::new(Op::Ld, rd, rs1, 0, double_offset),
+        5 => Inst::new(Op::Fsd, 0, rs1, rd, double_offset),
+        6 => Inst::new(Op::Sw, 0, rs1, rd, word_offset),
+        7 => Inst::new(Op::Sd, 0, rs1, rd, double_offset),
         _ => return None,
     })
 }
@@ -78,9 +66,9 @@ fn quadrant_1(word: u32, funct3: u32) -> Option<Inst> {
     let rd = full(word, 7);
     let imm = sign(bits(word, 12, 1, 5) | bits(word, 2, 5, 0), 6);
     Some(match funct3 {
-        0 => inst(Op::Addi, rd, rd, 0, imm),
-        1 if rd != 0 => inst(Op::Addiw, rd, rd, 0, imm),
-        2 => inst(Op::Addi, rd, 0, 0, imm),
+        0 => Inst::new(Op::Addi, rd, rd, 0, imm),
+        1 if rd != 0 => Inst::new(Op::Addiw, rd, rd, 0, imm),
+        2 => Inst::new(Op::Addi, rd, 0, 0, imm),
         3 if rd == SP => {
             let imm = sign(
                 bits(word, 12, 1, 9)
@@ -93,13 +81,13 @@ fn quadrant_1(word: u32, funct3: u32) -> Option<Inst> {
             if imm == 0 {
                 return None;
             }
-            inst(Op::Addi, SP, SP, 0, imm)
+            Inst::new(Op::Addi, SP, SP, 0, imm)
         }
         3 => {
             if imm == 0 {
                 return None;
             }
-            inst(Op::Lui, rd, 0, 0, imm << 12)
+            Inst::new(Op::Lui, rd, 0, 0, imm << 12)
         }
         4 => return arithmetic(word, imm),
         5 => {
@@ -114,7 +102,7 @@ fn quadrant_1(word: u32, funct3: u32) -> Option<Inst> {
                     | bits(word, 2, 1, 5),
                 12,
             );
-            inst(Op::Jal, 0, 0, 0, offset)
+            Inst::new(Op::Jal, 0, 0, 0, offset)
         }
         6 | 7 => {
             let offset = sign(
@@ -126,7 +114,7 @@ fn quadrant_1(word: u32, funct3: u32) -> Option<Inst> {
                 9,
             );
             let op = if funct3 == 6 { Op::Beq } else { Op::Bne };
-            inst(op, 0, popular(word, 7), 0, offset)
+            Inst::new(op, 0, popular(word, 7), 0, offset)
         }
         _ => return None,
     })
@@ -136,9 +124,9 @@ fn arithmetic(word: u32, imm: i32) -> Option<Inst> {
     let (rd, rs2) = (popular(word, 7), popular(word, 2));
     let shamt = imm & 63;
     Some(match bits(word, 10, 2, 0) {
-        0 => inst(Op::Srli, rd, rd, 0, shamt),
-        1 => inst(Op::Srai, rd, rd, 0, shamt),
-        2 => inst(Op::Andi, rd, rd, 0, imm),
+        0 => Inst::new(Op::Srli, rd, rd, 0, shamt),
+        1 => Inst::new(Op::Srai, rd, rd, 0, shamt),
+        2 => Inst::new(Op::Andi, rd, rd, 0, imm),
         _ => {
             let op = match (bits(word, 12, 1, 0), bits(word, 5, 2, 0)) {
                 (0, 0) => Op::Sub,
@@ -149,7 +137,7 @@ fn arithmetic(word: u32, imm: i32) -> Option<Inst> {
                 (1, 1) => Op::Addw,
                 _ => return None,
             };
-            inst(op, rd, rd, rs2, 0)
+            Inst::new(op, rd, rd, rs2, 0)
         }
     })
 }
@@ -163,22 +151,22 @@ fn quadrant_2(word: u32, funct3: u32) -> Option<Inst> {
     Some(match funct3 {
         0 => {
             let shamt = (bits(word, 12, 1, 5) | u32::from(rs2)) as i32;
-            inst(Op::Slli, rd, rd, 0, shamt)
+            Inst::new(Op::Slli, rd, rd, 0, shamt)
         }
-        1 => inst(Op::Fld, rd, SP, 0, double_load),
-        2 if rd != 0 => inst(Op::Lw, rd, SP, 0, word_load),
-        3 if rd != 0 => inst(Op::Ld, rd, SP, 0, double_load),
+        1 => Inst::new(Op::Fld, rd, SP, 0, double_load),
+        2 if rd != 0 => Inst::new(Op::Lw, rd, SP, 0, word_load),
+        3 if rd != 0 => Inst::new(Op::Ld, rd, SP, 0, double_load),
         4 => match (bits(word, 12, 1, 0), rd, rs2) {
             (0, 0, 0) => return None,
-            (0, _, 0) => inst(Op::Jalr, 0, rd, 0, 0),
-            (0, _, _) => inst(Op::Add, rd, 0, rs2, 0),
-            (_, 0, 0) => inst(Op::Ebreak, 0, 0, 0, 0),
-            (_, _, 0) => inst(Op::Jalr, 1, rd, 0, 0),
-            (_, _, _) => inst(Op::Add, rd, rd, rs2, 0),
+            (0, _, 0) => Inst::new(Op::Jalr, 0, rd, 0, 0),
+            (0, _, _) => Inst::new(Op::Add, rd, 0, rs2, 0),
+            (_, 0, 0) => Inst::new(Op::Ebreak, 0, 0, 0, 0),
+            (_, _, 0) => Inst::new(Op::Jalr, 1, rd, 0, 0),
+            (_, _, _) => Inst::new(Op::Add, rd, rd, rs2, 0),
         },
-        5 => inst(Op::Fsd, 0, SP, rs2, double_store),
-        6 => inst(Op::Sw, 0, SP, rs2, word_store),
-        7 => inst(Op::Sd, 0, SP, rs2, double_store),
+        5 => Inst::new(Op::Fsd, 0, SP, rs2, double_store),
+        6 => Inst::new(Op::Sw, 0, SP, rs2, word_store),
+        7 => Inst::new(Op::Sd, 0, SP, rs2, double_store),
         _ => return None,
     })
 }

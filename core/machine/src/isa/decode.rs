@@ -27,15 +27,7 @@ pub fn length(word: u32) -> u64 {
 
 /// The mark for an encoding that means nothing.
 pub fn illegal(bits: u32) -> Inst {
-    Inst {
-        op: Op::Illegal,
-        rd: 0,
-        rs1: 0,
-        rs2: 0,
-        rs3: 0,
-        rm: 0,
-        imm: bits as i32,
-    }
+    Inst::new(Op::Illegal, 0, 0, 0, bits as i32)
 }
 
 fn decode_word(word: u32) -> Option<Inst> {
@@ -59,15 +51,7 @@ fn fields(row: &Row, word: u32) -> Inst {
     let register = |shift: u32| (word >> shift & 31) as u8;
     let (rd, rs1, rs2) = (register(7), register(15), register(20));
     let rm = (word >> 12 & 7) as u8;
-    let none = Inst {
-        op: row.op,
-        rd: 0,
-        rs1: 0,
-        rs2: 0,
-        rs3: 0,
-        rm: 0,
-        imm: 0,
-    };
+    let none = Inst::new(row.op, 0, 0, 0, 0);
     match row.format {
         Format::R | Format::FR | Format::FCmp => Inst {
             rd,

@@ -34,6 +34,20 @@ pub struct Inst {
 }
 
 impl Inst {
+    /// An instruction with these fields, and zero in the others.
+    #[must_use]
+    pub const fn new(op: Op, rd: u8, rs1: u8, rs2: u8, imm: i32) -> Self {
+        Self {
+            op,
+            rd,
+            rs1,
+            rs2,
+            rs3: 0,
+            rm: 0,
+            imm,
+        }
+    }
+
     /// The row of the table; `None` for the marks that are not instructions.
     pub fn row(&self) -> Option<&'static Row> {
         TABLE.get(self.op as usize)

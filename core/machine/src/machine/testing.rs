@@ -27,16 +27,7 @@ pub const RESET_STEPS: u64 = 6;
 pub const KERNEL: u64 = RAM_BASE + KERNEL_OFFSET;
 
 pub fn inst(op: Op, rd: u8, rs1: u8, rs2: u8, imm: i32) -> u32 {
-    let fields = Inst {
-        op,
-        rd,
-        rs1,
-        rs2,
-        rs3: 0,
-        rm: 0,
-        imm,
-    };
-    encode(&fields).unwrap()
+    encode(&Inst::new(op, rd, rs1, rs2, imm)).unwrap()
 }
 
 /// `jal x0, .`

@@ -7,48 +7,10 @@ mod times;
 
 use alloc::vec::Vec;
 
+use super::testing::{RESET_STEPS, T0, T1, T2, bare as machine, inst};
 use super::*;
-use crate::arena::Heap;
-use crate::boot::{Boot, Firmware};
 use crate::host::NoHost;
-use crate::isa::{Inst, Op, encode};
-
-const T0: u8 = 5;
-const T1: u8 = 6;
-const T2: u8 = 7;
-
-/// Instructions in the reset ROM up to the jump into RAM.
-const RESET_STEPS: u64 = 6;
-
-fn inst(op: Op, rd: u8, rs1: u8, rs2: u8, imm: i32) -> u32 {
-    let fields = Inst {
-        op,
-        rd,
-        rs1,
-        rs2,
-        rs3: 0,
-        rm: 0,
-        imm,
-    };
-    encode(&fields).unwrap()
-}
-
-/// A machine that runs these instructions in machine mode from the start of RAM.
-fn machine(code: &[u32], harts: usize) -> Machine {
-    let kernel: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let config = MachineConfig {
-        ram_size: 1 << 20,
-        harts,
-        boot: Boot {
-            firmware: Firmware::None,
-            loads: alloc::vec![(RAM_BASE, kernel)],
-            ..Boot::default()
-        },
-        ..MachineConfig::default()
-    };
-    let storage = Heap::for_ram(config.ram_size).unwrap();
-    Machine::new(config, storage).unwrap()
-}
+use crate::isa::Op;
 
 /// Counts to `rounds`, storing each number behind the code's page, then ends the machine.
 fn counting(rounds: i32) -> Vec<u32> {

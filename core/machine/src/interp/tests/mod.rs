@@ -176,13 +176,8 @@ impl Rig {
 
 fn inst(op: Op, rd: u8, rs1: u8, rs2: u8, imm: i32) -> u32 {
     let fields = Inst {
-        op,
-        rd,
-        rs1,
-        rs2,
-        rs3: 0,
         rm: 7,
-        imm,
+        ..Inst::new(op, rd, rs1, rs2, imm)
     };
     encode(&fields).unwrap()
 }
