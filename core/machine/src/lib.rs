@@ -23,6 +23,8 @@ pub mod map;
 pub mod mem;
 pub mod mmu;
 pub mod pending;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod trace;
 pub mod virtio;

@@ -3,6 +3,7 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::host::{BlockError, ConsoleId, SECTOR_SIZE};
+use crate::testing::Draw;
 
 const SLOT: usize = 1;
 /// Sectors of each of two disks.
@@ -242,30 +243,18 @@ fn power_cycle_leaves_no_change_behind() {
     assert_eq!(rig.result(), Some(Ok(vec![2])));
 }
 
-/// xorshift64, to draw requests.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % bound
-    }
-
-    fn request(&mut self) -> BlockRequest {
-        let sector = self.below(SECTORS);
-        let count = 1 + self.below(SECTORS - sector);
-        match self.below(8) {
-            0..3 => read(sector, count),
-            3..6 => write(sector, count, 1 + self.below(200) as u8),
-            6 => BlockRequest::Discard { sector, count },
-            _ => BlockRequest::WriteZeroes {
-                sector,
-                count,
-                unmap: false,
-            },
-        }
+fn drawn(draw: &mut Draw) -> BlockRequest {
+    let sector = draw.below(SECTORS);
+    let count = 1 + draw.below(SECTORS - sector);
+    match draw.below(8) {
+        0..3 => read(sector, count),
+        3..6 => write(sector, count, 1 + draw.below(200) as u8),
+        6 => BlockRequest::Discard { sector, count },
+        _ => BlockRequest::WriteZeroes {
+            sector,
+            count,
+            unmap: false,
+        },
     }
 }
 
@@ -278,7 +267,7 @@ fn disks_that_do_things_in_any_order_give_what_prompt_ones_give() {
         for _ in 0..100 {
             match draw.below(20) {
                 0..8 => {
-                    let (disk, request) = (draw.below(2) as usize, draw.request());
+                    let (disk, request) = (draw.below(2) as usize, drawn(&mut draw));
                     prompt.submit(disk, request.clone());
                     late.submit(disk, request);
                 }

@@ -37,22 +37,6 @@ const PAGES: u64 = 0x4000_0000;
 /// mstatus.FS: the floating-point registers are on.
 const FLOAT: u64 = 3 << 13;
 
-/// xorshift64
-struct Draw(u64);
-
-impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[(self.next() >> 20) as usize % of.len()]
-    }
-}
-
 /// Makes an access and goes back. Whether it was made; it traps if not.
 fn made(rig: &mut Rig, (op, atomic): (Op, bool), at: u64, imm: i32) -> bool {
     let imm = if atomic { 0 } else { imm };

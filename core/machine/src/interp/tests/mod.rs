@@ -17,6 +17,7 @@ use crate::cpu::{IsaConfig, Privilege};
 use crate::isa::{Op, encode};
 use crate::mem::RAM_BASE;
 use crate::mmu::pte;
+use crate::testing::Draw;
 
 const RAM: u64 = 64 << 10;
 /// Where the bus has a device.

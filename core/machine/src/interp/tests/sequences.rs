@@ -6,22 +6,6 @@ use crate::cpu::status;
 use crate::isa::fused;
 use crate::isa::{Format, SEQUENCES, TABLE};
 
-/// Numbers that follow from where one begins.
-struct Draw(u64);
-
-impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
 /// Bases of addresses: RAM, the end of a page, a device, nothing.
 const BASES: [u8; 4] = [8, 9, 18, 19];
 

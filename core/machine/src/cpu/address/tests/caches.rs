@@ -1,4 +1,5 @@
 use super::*;
+use crate::testing::Draw;
 
 #[test]
 fn fences_forget_what_their_operands_name() {
@@ -180,31 +181,19 @@ impl Shortcuts {
     }
 }
 
-/// xorshift64: the same numbers for both harts.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % n
-    }
-}
-
 /// One random operation on a bench, and what it gave. `shortcuts` may answer translations.
 fn operate(
     bench: &mut Bench,
     shortcuts: Option<&mut Shortcuts>,
     choice: u64,
-    rng: &mut Random,
+    rng: &mut Draw,
 ) -> Option<Result<u64, Exception>> {
     // Pages that share slots, regions and NAPOT ranges.
-    let page = |rng: &mut Random| {
+    let page = |rng: &mut Draw| {
         let high = [0, 0x40_0000, 0x80_0000, 0xffff_ffff_c000_0000][rng.below(4) as usize];
         high + rng.below(20) * 4096
     };
-    let target = |rng: &mut Random| RAM_BASE + (2 << 20) + rng.below(32) * 4096;
+    let target = |rng: &mut Draw| RAM_BASE + (2 << 20) + rng.below(32) * 4096;
     let mut effects = Effects::NONE;
     let cx = bench.hart.csr_context(0, 0);
     match choice {
@@ -295,13 +284,13 @@ fn shortcuts_in_front_never_show() {
     for seed in 1..=20u64 {
         let (mut plain, mut fast) = (Bench::new(SV39), Bench::new(SV39));
         let mut shortcuts = Shortcuts::default();
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random = Draw(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         for step in 0..20_000 {
             let choice = random.below(100);
             let start = random.below(u64::MAX) | 1;
             let known = shortcuts.0.len();
-            let one = operate(&mut plain, None, choice, &mut Random(start));
-            let two = operate(&mut fast, Some(&mut shortcuts), choice, &mut Random(start));
+            let one = operate(&mut plain, None, choice, &mut Draw(start));
+            let two = operate(&mut fast, Some(&mut shortcuts), choice, &mut Draw(start));
             assert_eq!(one, two, "seed {seed} step {step}");
             results += usize::from(matches!(one, Some(Ok(_))));
             hits += usize::from(matches!(two, Some(Ok(_))) && shortcuts.0.len() == known);

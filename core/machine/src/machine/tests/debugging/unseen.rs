@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::machine::testing::{A0, A1, S0, bare_config, build};
+use crate::testing::Draw;
 
 /// Harts that interrupt one another and themselves, count with atomic operations, store across
 /// pages, and beside and into decoded code.
@@ -65,20 +66,8 @@ fn busy(harts: usize) -> Machine {
     build(config)
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (self.0 >> 33) % most
-    }
-}
-
 /// Sets and takes away this and that.
-fn meddle(machine: &mut Machine, harts: usize, random: &mut Random) {
+fn meddle(machine: &mut Machine, harts: usize, random: &mut Draw) {
     // In the loop, or in the handler.
     let at = match random.below(2) {
         0 => RAM_BASE + 4 * random.below(26),
@@ -115,7 +104,7 @@ fn meddle(machine: &mut Machine, harts: usize, random: &mut Random) {
 fn guest_under_a_debugger_comes_to_the_same_state() {
     for harts in [1, 2, 3] {
         let (mut plain, mut debugged) = (busy(harts), busy(harts));
-        let random = &mut Random(harts as u64);
+        let random = &mut Draw(harts as u64);
         let mut halts = [0_u64; 3];
         let mut goal = 0;
         while goal < 30_000 {
