@@ -14,31 +14,18 @@ mod oracle;
 
 use std::fmt::Write;
 
-use operands::{Operands, Rng};
+use operands::{Operands, stream};
 use operations::{Operation, Values};
 use virtarium_machine::float::{Flags, Rounding};
 use virtarium_tests::notes::counted;
+use virtarium_tests::random::{seed, setting, soak};
 
 /// Failures that are listed before a run gives up.
 const LISTED: usize = 20;
 
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    let digits = text.strip_prefix("0x");
-    let number = digits.map_or_else(|| text.parse(), |hex| u64::from_str_radix(hex, 16));
-    Some(number.unwrap_or_else(|_| panic!("{name}={text} is not a number")))
-}
-
-fn seed() -> u64 {
-    setting("VIRTARIUM_SEED").unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        now.map_or(0, |since| since.as_nanos() as u64)
-    })
-}
-
 fn tuples_per_mode() -> u64 {
-    let soak = setting("VIRTARIUM_SOAK").is_some_and(|on| on != 0);
-    setting("VIRTARIUM_FLOAT_PAIRS").unwrap_or(if soak { 46_000 } else { 2_000 })
+    let count = if soak() { 46_000 } else { 2_000 };
+    setting("VIRTARIUM_FLOAT_PAIRS").unwrap_or(count)
 }
 
 /// Every way in which one operation on one tuple can go wrong, appended to `failures`.
@@ -67,8 +54,8 @@ fn check(op: &Operation, values: Values, rm: Rounding, failures: &mut Vec<String
 }
 
 fn agrees_with_the_oracle(operations: &[Operation]) {
-    let (seed, tuples) = (seed(), tuples_per_mode());
-    println!("VIRTARIUM_SEED={seed:#x}, {tuples} random tuples per operation and mode");
+    let (seed, tuples) = (seed("floats against SoftFloat"), tuples_per_mode());
+    println!("{tuples} random tuples per operation and mode");
     let (mut failures, mut judged) = (Vec::new(), 0);
     for op in operations {
         let operands = Operands::new(op.operands);
@@ -83,7 +70,7 @@ fn agrees_with_the_oracle(operations: &[Operation]) {
                 corners += 1;
                 check(op, values, rm, &mut failures);
             });
-            let mut rng = Rng::new(seed, &op.name, rm as u64);
+            let mut rng = stream(seed, &op.name, rm as u64);
             for _ in 0..tuples {
                 check(op, operands.random(&mut rng), rm, &mut failures);
             }

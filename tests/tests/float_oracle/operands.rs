@@ -1,35 +1,15 @@
 //! Operands: corners, and random ones shaped to reach the interesting cases.
 
 use super::operations::Values;
+use virtarium_tests::random::Rng;
+use virtarium_tests::randoms::values::pick;
 
-/// SplitMix64: a small generator whose whole state is one seed.
-pub struct Rng(u64);
-
-impl Rng {
-    /// A stream of its own for each operation and mode.
-    pub fn new(seed: u64, operation: &str, mode: u64) -> Self {
-        let name = operation.bytes().fold(mode, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
-        Self(seed ^ name)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below `bound`, which is small.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
-    }
+/// Numbers for one operation in one mode, whatever others there are.
+pub fn stream(seed: u64, operation: &str, mode: u64) -> Rng {
+    let name = operation.bytes().fold(mode, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    Rng::new(seed ^ name)
 }
 
 /// What an operand is.
@@ -170,7 +150,7 @@ impl Layout {
         let fraction = self.fraction(rng);
         let first = before.first().copied();
         let magnitude = match (rng.below(8), first) {
-            (0, _) => return rng.pick(corners),
+            (0, _) => return pick(rng, corners),
             (1, _) => return rng.next() & (self.sign() | (self.sign() - 1)),
             (2, _) => self.with(near(rng, 40), fraction),
             (3, Some(a)) => self.with(self.exponent_of(a) + near(rng, 3), fraction),
@@ -178,11 +158,14 @@ impl Layout {
             (4, Some(a)) => (a & !self.sign()).wrapping_add_signed(near(rng, 3)) & !self.sign(),
             // Products, then quotients, at the ends of the range.
             (5, Some(a)) => {
-                let end = rng.pick(&[
-                    self.bias(),
-                    -self.bias(),
-                    -self.bias() - i64::from(self.fraction),
-                ]);
+                let end = pick(
+                    rng,
+                    &[
+                        self.bias(),
+                        -self.bias(),
+                        -self.bias() - i64::from(self.fraction),
+                    ],
+                );
                 let exponent = self.exponent_of(a);
                 let target = if rng.below(2) == 0 {
                     end - exponent
@@ -195,7 +178,7 @@ impl Layout {
             (6, Some(a)) => {
                 let far = i64::from(self.fraction) + near(rng, 3);
                 self.with(
-                    self.exponent_of(a) + rng.pick(&[far, -far, 2 * far, -2 * far]),
+                    self.exponent_of(a) + pick(rng, &[far, -far, 2 * far, -2 * far]),
                     fraction,
                 )
             }
@@ -321,7 +304,7 @@ impl Kind {
 
     fn random_integer(self, rng: &mut Rng, corners: &[u64]) -> u64 {
         let n = match rng.below(4) {
-            0 => rng.pick(corners),
+            0 => pick(rng, corners),
             // On or beside a tie of 24 or 53 bits.
             1 => {
                 let upper = rng.next() >> 40 | 1 << 23;
