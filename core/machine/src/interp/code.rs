@@ -19,7 +19,7 @@ pub const SLOTS: usize = PAGE_SIZE as usize / 2;
 const PART: usize = 32;
 
 /// Decoded pages that are kept: 8 KiB each, and 16 bytes an instruction, so at most 80 MiB.
-const MAX_PAGES: usize = 2048;
+pub(super) const MAX_PAGES: usize = 2048;
 
 /// Instructions in a run at most.
 const RUN: usize = 64;

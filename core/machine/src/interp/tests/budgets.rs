@@ -124,6 +124,21 @@ fn breakpoints_stop_before_their_instruction_and_change_nothing() {
 }
 
 #[test]
+fn breakpoint_outside_ram_is_passed_once() {
+    let mut rig = Rig::new(&[]);
+    let words = [addi(10, 10, 3), inst(Op::Jal, 0, 0, 0, -4)];
+    let halves = |word: &u32| [*word as u16, (*word >> 16) as u16];
+    rig.bus.rom = words.iter().flat_map(halves).collect();
+    rig.hart.pc = ROM;
+    rig.breakpoints = alloc::vec![ROM];
+    rig.pass = Some(ROM);
+    assert_eq!(rig.run(10), (2, Stop::Breakpoint));
+    assert_eq!((rig.x(10), rig.hart.pc), (3, ROM));
+    rig.pass = None;
+    assert_eq!(rig.run(10), (0, Stop::Breakpoint));
+}
+
+#[test]
 fn system_instructions_are_left_to_the_run_loop() {
     let mut rig = Rig::new(&[addi(10, 10, 1), inst(Op::Ecall, 0, 0, 0, 0)]);
     let (made, stop) = rig.run(10);

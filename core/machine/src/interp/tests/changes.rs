@@ -90,6 +90,74 @@ fn store_to_another_page_of_code_is_seen() {
 }
 
 #[test]
+fn store_of_another_hart_is_seen() {
+    let isa = IsaConfig {
+        ad_update: crate::cpu::AdUpdate::Svadu,
+    };
+    let mut rig = Rig::new(&[addi(15, 15, 1)]);
+    let store = |rig: &mut Rig, amount: i32| {
+        // Hart 1 has a shortcut for writing from the first store on.
+        rig.put(DATA, &[inst(SW, 0, 10, 11, 0)]);
+        let mut hart = Hart::new(1, &isa);
+        hart.pc = DATA;
+        let view = rig.arena.hart(1).unwrap();
+        view.x[10] = RAM_BASE;
+        view.x[11] = addi(15, 15, amount).into();
+        let mut engine = Engine {
+            hart: &mut hart,
+            view,
+            code: &mut rig.code,
+            shortcuts: &mut FetchShortcuts::default(),
+            bus: &mut rig.bus,
+            breakpoints: &[],
+            pass: None,
+        };
+        assert_eq!(engine.run(1).0, 1);
+    };
+    for (amount, total) in [(2, 2), (20, 22), (200, 222)] {
+        store(&mut rig, amount);
+        rig.hart.pc = RAM_BASE;
+        rig.steps(1);
+        assert_eq!(rig.x(15), total);
+    }
+}
+
+#[test]
+fn second_half_of_a_last_instruction_in_the_next_part_can_be_changed() {
+    // Nothing else of the next 64 bytes is decoded.
+    let jump = |to: i32| inst(Op::Jal, 0, 0, 0, to - 62);
+    let mut rig = Rig::new(&[]);
+    let ram = rig.arena.ram();
+    ram.store(60, C_ADDI).unwrap();
+    ram.store(62, jump(256)).unwrap();
+    rig.put(RAM_BASE + 512, &[inst(Op::Sh, 0, 11, 12, 64)]);
+    rig.set_x(11, RAM_BASE);
+    rig.set_x(12, (jump(1024) >> 16).into());
+    for to in [256, 1024] {
+        rig.hart.pc = RAM_BASE + 60;
+        rig.steps(2);
+        assert_eq!(rig.hart.pc, RAM_BASE + to);
+        rig.hart.pc = RAM_BASE + 512;
+        rig.steps(1);
+    }
+}
+
+#[test]
+fn store_that_begins_beside_code_and_reaches_into_it_is_seen() {
+    // Only the second 64 bytes hold something decoded.
+    let mut rig = Rig::new(&[]);
+    rig.put(RAM_BASE + 64, &[addi(15, 15, 1)]);
+    rig.put(RAM_BASE + 512, &[inst(Op::Sd, 0, 11, 12, 60)]);
+    rig.set_x(11, RAM_BASE);
+    rig.set_x(12, u64::from(addi(15, 15, 64)) << 32);
+    for (at, total) in [(64, 1), (512, 1), (64, 65)] {
+        rig.hart.pc = RAM_BASE + at;
+        rig.steps(1);
+        assert_eq!(rig.x(15), total);
+    }
+}
+
+#[test]
 fn store_across_two_pages_changes_code_in_both() {
     let end = RAM_BASE + 0x1000;
     let mut rig = Rig::new(&[inst(Op::Sd, 0, 10, 11, 0), inst(Op::Jalr, 0, 12, 0, 0)]);
@@ -119,6 +187,23 @@ fn what_a_device_writes_into_code_is_executed() {
     }
     rig.arena.ram().zero(0, 4).unwrap();
     assert_eq!(rig.trap(), (Exception::IllegalInstruction, 0));
+}
+
+#[test]
+fn what_a_device_writes_into_many_pages_of_code_is_executed() {
+    // More pages than are noted one by one.
+    const PAGES: u64 = 80;
+    let mut rig = Rig::with_ram(&[], PAGES << 12);
+    for value in [1, 10, 100] {
+        for page in 0..PAGES {
+            rig.put(RAM_BASE + (page << 12), &[addi(15, 15, value)]);
+        }
+        for page in 0..PAGES {
+            rig.hart.pc = RAM_BASE + (page << 12);
+            rig.steps(1);
+        }
+    }
+    assert_eq!(rig.x(15), 111 * PAGES);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod atomics;
 mod bounds;
 mod budgets;
 mod changes;
+mod evictions;
 mod fetches;
 mod floats;
 mod sequences;
@@ -38,24 +39,28 @@ enum Made {
 #[derive(Default)]
 struct Recording {
     made: Vec<Made>,
+    /// Steps of the run that were left at each.
+    left: Vec<u64>,
     reads: u64,
     rom: Vec<u16>,
     watched: Vec<(u64, u64, bool)>,
 }
 
 impl Bus for Recording {
-    fn read(&mut self, pa: u64, width: Width, _: u64) -> Option<u64> {
+    fn read(&mut self, pa: u64, width: Width, left: u64) -> Option<u64> {
         (DEVICE..DEVICE + 0x100).contains(&pa).then(|| {
+            self.left.push(left);
             self.made.push(Made::Read(pa - DEVICE, width));
             self.reads += 1;
             0x80 + self.reads
         })
     }
 
-    fn write(&mut self, pa: u64, width: Width, value: u64, _: u64) -> Option<()> {
-        (DEVICE..DEVICE + 0x100)
-            .contains(&pa)
-            .then(|| self.made.push(Made::Write(pa - DEVICE, width, value)))
+    fn write(&mut self, pa: u64, width: Width, value: u64, left: u64) -> Option<()> {
+        (DEVICE..DEVICE + 0x100).contains(&pa).then(|| {
+            self.left.push(left);
+            self.made.push(Made::Write(pa - DEVICE, width, value));
+        })
     }
 
     fn fetch(&mut self, pa: u64) -> Option<u16> {
@@ -82,13 +87,17 @@ struct Rig {
 impl Rig {
     /// A hart in machine mode at the start of RAM, where these instructions are.
     fn new(code: &[u32]) -> Self {
+        Self::with_ram(code, RAM)
+    }
+
+    fn with_ram(code: &[u32], size: u64) -> Self {
         let isa = IsaConfig {
             ad_update: crate::cpu::AdUpdate::Svadu,
         };
         let mut rig = Self {
-            arena: Arena::new(Guarded::for_ram(RAM), RAM).unwrap(),
+            arena: Arena::new(Guarded::for_ram(size), size).unwrap(),
             hart: Hart::new(0, &isa),
-            code: CodeCache::new(RAM),
+            code: CodeCache::new(size),
             shortcuts: FetchShortcuts::default(),
             bus: Recording::default(),
             breakpoints: Vec::new(),

@@ -119,19 +119,25 @@ fn state(rig: &mut Rig) -> State {
     )
 }
 
-/// Makes up to `steps` steps, `slice` at a time; how many were made, and the trap that ended it.
-fn walk(rig: &mut Rig, steps: u64, slice: u64) -> (u64, Option<(Exception, u64)>) {
-    let mut done = 0;
+/// How many steps were made, the trap that ended it, and before which steps a device was accessed.
+type Ends = (u64, Option<(Exception, u64)>, Vec<u64>);
+
+/// Makes up to `steps` steps, `slice` at a time.
+fn walk(rig: &mut Rig, steps: u64, slice: u64) -> Ends {
+    let (mut done, mut times) = (0, Vec::new());
     while done < steps {
-        let (made, stop) = rig.run(slice.min(steps - done));
+        let budget = slice.min(steps - done);
+        let (made, stop) = rig.run(budget);
+        let left = rig.bus.left.drain(..);
+        times.extend(left.map(|left| done + budget - left));
         done += made;
         match stop {
             Stop::Budget | Stop::Attention => {}
-            Stop::Trap { exception, tval } => return (done, Some((exception, tval))),
+            Stop::Trap { exception, tval } => return (done, Some((exception, tval)), times),
             other => panic!("{other:x?}"),
         }
     }
-    (done, None)
+    (done, None, times)
 }
 
 #[test]
@@ -218,16 +224,27 @@ fn a_slot_knows_the_instruction_by_itself() {
 #[test]
 fn a_static_rounding_mode_is_not_fused() {
     for (rm, fuses) in [(0, true), (7, true), (1, false), (4, false), (5, false)] {
-        let inst = Inst {
-            op: Op::FaddD,
-            rd: 1,
-            rs1: 2,
-            rs2: 3,
-            rs3: 0,
+        let add = Inst {
             rm,
-            imm: 0,
+            ..Inst::new(Op::FaddD, 1, 2, 3, 0)
         };
-        assert_eq!(fused::longest([inst].iter()).is_some(), fuses, "{rm}");
+        assert_eq!(fused::longest([add].iter()).is_some(), fuses, "{rm}");
+        // Nor is it behind others: in the third, second and first part.
+        let (mul, addi) = (
+            Inst::new(Op::FmulD, 1, 2, 3, 0),
+            Inst::new(Op::Addi, 1, 2, 0, 3),
+        );
+        let found = |insts: &[Inst]| fused::longest(insts.iter());
+        let third = if fuses {
+            Op::FmulDAddiFaddD
+        } else {
+            Op::FmulDAddi
+        };
+        let second = if fuses { Op::FmulDFaddD } else { Op::FmulDFast };
+        assert_eq!(found(&[mul, addi, add]), Some(third), "{rm}");
+        assert_eq!(found(&[mul, add]), Some(second), "{rm}");
+        assert_eq!(found(&[add, mul]).is_some(), fuses, "{rm}");
+        assert_eq!(found(&[addi, add]).is_some(), fuses, "{rm}");
     }
 }
 
@@ -254,6 +271,14 @@ fn float_csrs_are_read_and_written_without_leaving() {
     assert!(rig.hart.fs_is_dirty(), "a write marks the state");
     assert_eq!(rig.x(0), 0);
 
+    // What was there goes nowhere where there is no `rd`.
+    let mut rig = Rig::new(&[csr(Op::Csrrsi, 0, 2, 1), csr(Op::Csrrc, 0, 12, 3)]);
+    rig.hart.csr.mstatus |= status::FS;
+    rig.hart.csr.fflags = 0x15;
+    rig.set_x(12, 4);
+    rig.steps(2);
+    assert_eq!((rig.hart.csr.fflags, rig.x(0)), (0x13, 0));
+
     // Off, they are the run loop's business, which finds them illegal.
     let mut rig = Rig::new(&words);
     assert!(matches!(rig.run(5), (0, Stop::System { .. })));
@@ -276,8 +301,14 @@ fn a_written_rounding_mode_holds_at_once() {
         view.f[11] = 1f64.to_bits();
         view.f[12] = 3f64.to_bits();
         rig.steps(4);
+        // Once more, in one go: now everything is decoded.
+        let view = rig.arena.hart(0).unwrap();
+        let first = [10, 13].map(|register| core::mem::take(&mut view.f[register]));
+        rig.hart.pc = RAM_BASE;
+        rig.steps(4);
         let f = &rig.arena.hart(0).unwrap().f;
-        [f[10], f[13]]
+        assert_eq!([f[10], f[13]], first);
+        first
     };
     let nearest = (1.0f64 / 3.0).to_bits();
     assert_eq!(third(0), [nearest, nearest]);

@@ -96,6 +96,23 @@ fn tohost_passes_and_fails() {
 }
 
 #[test]
+fn tohost_is_seen_when_a_debugger_has_looked_beside_it() {
+    for released in [false, true] {
+        let mut machine = elf(&telling(1, Op::Sd, 0));
+        let beside = RAM_BASE + 0x1800;
+        let kind = WatchKind::Write;
+        machine.add_watchpoint(0, beside, 8, kind).unwrap();
+        if released {
+            machine.release();
+        } else {
+            assert!(machine.remove_watchpoint(beside, 8, kind));
+        }
+        let exit = machine.run(1000, Nanos(0), &mut NoHost);
+        assert_eq!(exit, Exit::PowerOff { code: 0 });
+    }
+}
+
+#[test]
 fn signature_is_the_memory_between_its_symbols() {
     let mut machine = elf(&telling(0, Op::Sd, 0));
     machine.run(1000, Nanos(0), &mut NoHost);
