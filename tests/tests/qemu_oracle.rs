@@ -5,11 +5,15 @@
 //! million with `VIRTARIUM_SOAK=1`), `VIRTARIUM_SEED` repeats a run, and `VIRTARIUM_BLOCK` one
 //! block of it alone. Without `qemu-system-riscv64` the tests say so and pass.
 
-use virtarium_machine::isa::{Op, TABLE};
+use std::collections::HashMap;
+
+use virtarium_machine::isa::{Op, SEQUENCES, TABLE};
 use virtarium_tests::notes::counted;
 use virtarium_tests::random::{Rng, seed, setting, soak};
 use virtarium_tests::randoms::block::{Block, Blocks};
-use virtarium_tests::randoms::{SIGNATURE, compare, known, pairs, qemu, run_here, runner};
+use virtarium_tests::randoms::{
+    SIGNATURE, compare, known, pairs, qemu, run_here, run_in_slices, runner,
+};
 
 /// Whether there is a QEMU to compare with; if not, says why.
 fn qemu_is_there() -> bool {
@@ -53,12 +57,16 @@ fn random_blocks_leave_what_they_leave_in_qemu() {
     let (each, batch) = overhead();
     let (mut number, mut executed, mut reports) = (only.unwrap_or(0), 0, Vec::new());
     let mut firsts = vec![0_u64; TABLE.len()];
+    let mut sequences = HashMap::new();
     while executed < goal && reports.len() < 20 {
         let blocks = Blocks::draw(seed, number, if only.is_some() { 1 } else { usize::MAX });
         let blocks = blocks.0;
         number += blocks.len() as u64;
         for block in &blocks {
             firsts[block.first as usize] += 1;
+            for sequence in block.sequences() {
+                *sequences.entry(sequence).or_insert(0_u64) += 1;
+            }
         }
         let image = runner::image(&blocks, &mut Rng::case(seed, u64::MAX));
         let len = blocks.len() * SIGNATURE * 8;
@@ -66,6 +74,21 @@ fn random_blocks_leave_what_they_leave_in_qemu() {
             let block = blocks.len() - 1 - left as usize;
             panic!("hangs here: {state}\n{}", blocks[block])
         });
+        // Cut into pieces, sequences with one dispatch are cut too: nothing of that may show.
+        let mut pieces = Rng::case(seed, number);
+        let cut = run_in_slices(&image, runner::signatures(), len, || 1 + pieces.below(6));
+        let cut = cut.expect("the end that it has in one piece");
+        let states = cut.bytes.chunks(SIGNATURE * 8);
+        let mut both = states.zip(ours.bytes.chunks(SIGNATURE * 8));
+        if let Some(block) = both.position(|(cut, whole)| cut != whole) {
+            let block = &blocks[block];
+            panic!(
+                "seed {seed:#x}, block {}, differs when it is run in pieces:\n{}",
+                block.number,
+                block.text()
+            );
+        }
+        assert_eq!(cut.steps, ours.steps, "seed {seed:#x}, before {number}");
         let theirs = qemu::run(&image, runner::signatures(), len);
         executed += ours.steps - batch - each * blocks.len() as u64;
         reports.extend(compare(&blocks, &ours.bytes, &theirs));
@@ -100,6 +123,12 @@ fn random_blocks_leave_what_they_leave_in_qemu() {
             row.name
         );
     }
+    // And each sequence has begun in many.
+    let times = |name| sequences.get(name).copied().unwrap_or(0);
+    let rarest = SEQUENCES.iter().map(|(name, _)| (times(name), name)).min();
+    let (times, name) = rarest.expect("sequences");
+    println!("the rarest sequence: {name:?}, in code {times} times");
+    assert!(times >= goal / 4000, "{name:?}: {times} times");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use virtarium_machine::cpu::status;
 use virtarium_machine::isa::disassemble::disassemble;
-use virtarium_machine::isa::{Op, Row, TABLE, decode, encode};
+use virtarium_machine::isa::{Inst, Op, Row, TABLE, decode, encode, fused};
 
 use super::compressed;
 use super::draw::{Draw, Goal, Item};
@@ -77,6 +77,13 @@ impl Block {
         let user = offset.wrapping_sub(USER_VA - RAM_BASE);
         let found = |(at, _): &&(u64, u32)| *at == offset || *at == user;
         self.listing.iter().find(found).copied()
+    }
+
+    /// The sequences that begin in it, from its entry on.
+    pub fn sequences(&self) -> impl Iterator<Item = Op> {
+        let behind = self.listing.iter().filter(|(at, _)| *at >= self.entry);
+        let insts: Vec<Inst> = behind.map(|(_, word)| decode(*word)).collect();
+        (0..insts.len()).filter_map(move |at| fused::longest(insts[at..].iter()))
     }
 
     /// The block's text: addresses from its beginning, bits, assembly.

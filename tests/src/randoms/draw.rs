@@ -1,7 +1,7 @@
 //! One random instruction at a time.
 
 use virtarium_machine::isa::decode::length;
-use virtarium_machine::isa::{Class, Format, Inst, Op, Row, TABLE, decode, encode};
+use virtarium_machine::isa::{Class, Format, Inst, Op, Row, SEQUENCES, TABLE, decode, encode};
 
 use super::csrs;
 use super::layout::WINDOW_SIZE;
@@ -54,7 +54,12 @@ pub struct Draw<'a> {
     reserved: Option<(u8, u64)>,
     /// Whether there was an LR at all.
     reserving: bool,
+    /// Whether registers are few, so that what one instruction gives the next one takes.
+    close: bool,
 }
+
+/// Where the few registers begin, and how many there are: more than ever are pinned.
+const CLOSE: (u8, u64) = (10, 8);
 
 impl<'a> Draw<'a> {
     pub fn new(state: &'a State) -> Self {
@@ -62,14 +67,16 @@ impl<'a> Draw<'a> {
             state,
             reserved: None,
             reserving: false,
+            close: false,
         }
     }
 
     /// Any instruction.
     pub fn any(&mut self, rng: &mut Rng) -> Vec<Item> {
         match rng.below(32) {
-            0..=9 => vec![self.compressed(rng)],
-            10 if rng.once_in(4) => vec![self.illegal(rng)],
+            0..=7 => vec![self.compressed(rng, None)],
+            8 if rng.once_in(4) => vec![self.illegal(rng)],
+            9..=15 => self.sequence(rng),
             _ => loop {
                 let row = &TABLE[rng.below(TABLE.len() as u64) as usize];
                 // Half of them would end the block.
@@ -80,6 +87,23 @@ impl<'a> Draw<'a> {
                 break self.row(rng, row);
             },
         }
+    }
+
+    /// Instructions that the interpreter carries out with one dispatch, mostly: some have a
+    /// rounding mode that it does not do that with, and jumps may lead into their middle.
+    fn sequence(&mut self, rng: &mut Rng) -> Vec<Item> {
+        let (_, parts) = pick(rng, SEQUENCES);
+        self.close = !rng.once_in(4);
+        let items = parts.iter().flat_map(|&part| {
+            let short = rng.once_in(3).then(|| self.compressed(rng, Some(part)));
+            match short {
+                Some(item) if decode(item.word).op == part => vec![item],
+                _ => self.row(rng, &TABLE[part as usize]),
+            }
+        });
+        let items = items.collect();
+        self.close = false;
+        items
     }
 
     /// An instruction of this row.
@@ -98,6 +122,11 @@ impl<'a> Draw<'a> {
     fn attempt(&mut self, rng: &mut Rng, row: &Row) -> Option<Vec<Item>> {
         let word = rng.next() as u32 & !row.mask | row.bits;
         let mut inst = decode(word);
+        if self.close {
+            let mut register = || CLOSE.0 + rng.below(CLOSE.1) as u8;
+            (inst.rd, inst.rs1, inst.rs2, inst.rs3) =
+                (register(), register(), register(), register());
+        }
         match row.format {
             Format::Load | Format::S | Format::FLoad | Format::FStore => {
                 let (base, offset) = self.place(rng);
@@ -114,15 +143,11 @@ impl<'a> Draw<'a> {
             }
             Format::Amo | Format::Lr | Format::Cbo => inst.rs1 = self.place(rng).0,
             Format::FRm | Format::FRm1 | Format::FR4 | Format::FToXRm | Format::XToFRm => {
-                let reserved = rng.once_in(40);
-                inst.rm = pick(
-                    rng,
-                    if reserved {
-                        &[5, 6]
-                    } else {
-                        &[0, 1, 2, 3, 4, 7, 7]
-                    },
-                );
+                inst.rm = match rng.below(40) {
+                    0 => pick(rng, &[5, 6]),
+                    1..32 if self.close => pick(rng, &[0, 7]),
+                    _ => pick(rng, &[0, 1, 2, 3, 4, 7, 7]),
+                };
             }
             Format::Jalr if rng.once_in(4) && self.state.bad_jump => {
                 inst.rs1 = self.state.bad;
@@ -195,14 +220,17 @@ impl<'a> Draw<'a> {
         (register, Some(offset))
     }
 
-    /// A 16-bit instruction: legal, but for few.
-    fn compressed(&mut self, rng: &mut Rng) -> Item {
+    /// A 16-bit instruction: legal, but for few, and one of this kind if it has such an encoding.
+    fn compressed(&mut self, rng: &mut Rng, only: Option<Op>) -> Item {
         for _ in 0..1000 {
             let half = rng.next() as u32 & 0xffff;
             if length(half) != 2 {
                 continue;
             }
             let inst = decode(half);
+            if only.is_some_and(|only| only != inst.op) {
+                continue;
+            }
             let goal = match inst.row().map(|row| row.format) {
                 None if rng.once_in(64) => return Item::new(half),
                 None => continue,

@@ -48,6 +48,19 @@ const LIMIT: u64 = 200_000_000;
 /// Where the image does not end by itself: how many blocks were left to begin, and the state in
 /// words.
 pub fn run_here(image: &[u8], from: u64, len: usize) -> Result<Ran, (u64, String)> {
+    run_in_slices(image, from, len, || LIMIT)
+}
+
+/// The same, no more instructions at a time than `slice` says.
+///
+/// # Errors
+/// As [`run_here`].
+pub fn run_in_slices(
+    image: &[u8],
+    from: u64,
+    len: usize,
+    mut slice: impl FnMut() -> u64,
+) -> Result<Ran, (u64, String)> {
     let config = MachineConfig {
         ram_size: RAM_SIZE,
         boot: Boot {
@@ -59,7 +72,12 @@ pub fn run_here(image: &[u8], from: u64, len: usize) -> Result<Ran, (u64, String
     };
     let storage = Heap::for_ram(RAM_SIZE).expect("memory for a machine");
     let mut machine = Machine::new(config, storage).expect("a machine from an image");
-    let exit = machine.run(LIMIT, Nanos(0), &mut NoHost);
+    let exit = loop {
+        let exit = machine.run(slice(), Nanos(0), &mut NoHost);
+        if exit != Exit::Budget || machine.instructions() >= LIMIT {
+            break exit;
+        }
+    };
     let mut bytes = vec![0; len];
     let memory = machine.memory();
     memory.read(PhysAddr(from), &mut bytes).expect("in RAM");

@@ -154,12 +154,13 @@ pub fn draw(rng: &mut Rng, first: Op, record: &mut [u64; RECORD]) -> State {
         mstatus,
     ];
     record[REC_CSRS..REC_FCSR].copy_from_slice(&csrs);
-    let frm = if rng.once_in(16) {
-        5 + rng.below(3)
-    } else {
-        rng.below(5)
+    let frm = match rng.below(16) {
+        0 => 5 + rng.below(3),
+        // What most programs run with, and inexactness on record.
+        1..8 => 0,
+        _ => rng.below(5),
     };
-    record[REC_FCSR] = frm << 5 | rng.below(32);
+    record[REC_FCSR] = frm << 5 | rng.below(32) | chance(rng, 2, 1);
     for (n, entry) in record[REC_ENTRIES..].iter_mut().enumerate() {
         *entry = page_entry(rng, n as u64);
     }
