@@ -44,6 +44,24 @@ fn a_program_runs_to_its_end() {
 }
 
 #[test]
+fn csr_without_a_destination_goes_nowhere() {
+    const MSCRATCH: i32 = 0x340;
+    let code = [
+        inst(Op::Csrrwi, 0, 7, 0, MSCRATCH),
+        inst(Op::Csrrsi, 0, 8, 0, MSCRATCH),
+        inst(Op::Csrrs, T0, 0, 0, MSCRATCH),
+        inst(Op::Addi, T1, 0, 0, 0),
+        inst(Op::Jal, 0, 0, 0, 0),
+    ];
+    let mut machine = machine(&code, 1);
+    machine.run(RESET_STEPS + 5, Nanos(0), &mut NoHost);
+    assert_eq!(
+        (machine.x(0, T0), machine.x(0, T1), machine.x(0, 0)),
+        (15, 0, 0)
+    );
+}
+
+#[test]
 fn slices_are_invisible() {
     for harts in [1, 3] {
         let mut whole = machine(&counting(2000), harts);

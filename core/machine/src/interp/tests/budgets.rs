@@ -124,6 +124,29 @@ fn breakpoints_stop_before_their_instruction_and_change_nothing() {
 }
 
 #[test]
+fn steps_are_counted_in_every_round_of_a_loop() {
+    // The loop is one run, which is not left between rounds.
+    let code = [
+        inst(Op::Ld, 11, 10, 0, 0),
+        inst(Op::Add, 10, 10, 12, 0),
+        inst(Op::Jal, 0, 0, 0, -8),
+    ];
+    let mut rig = Rig::new(&code);
+    // Through RAM until it ends.
+    rig.set_x(10, DATA);
+    rig.set_x(12, 0x1000);
+    let (made, stop) = rig.run(100);
+    assert_eq!(made, 3 * ((RAM_BASE + RAM - DATA) >> 12));
+    assert!(matches!(stop, Stop::Trap { .. }), "{stop:?}");
+    // From RAM to a device.
+    rig.set_x(10, DATA);
+    rig.set_x(12, DEVICE.wrapping_sub(DATA));
+    rig.hart.pc = RAM_BASE;
+    assert_eq!(rig.run(100), (4, Stop::Attention));
+    assert_eq!(rig.bus.left, [100 - 3]);
+}
+
+#[test]
 fn breakpoint_outside_ram_is_passed_once() {
     let mut rig = Rig::new(&[]);
     let words = [addi(10, 10, 3), inst(Op::Jal, 0, 0, 0, -4)];

@@ -84,6 +84,17 @@ fn reserved_rounding_modes_are_illegal() {
 }
 
 #[test]
+fn inexactness_is_on_record_from_the_first_inexact_result_on() {
+    let mut rig = Rig::new(&[float(Op::FaddD, 7), float(Op::FsqrtD, 7)]);
+    rig.hart.csr.mstatus |= status::FS;
+    rig.arena.hart(0).unwrap().f[10] = 1f64.to_bits();
+    rig.steps(1);
+    assert_eq!(rig.hart.csr.fflags, 0, "1 + 1");
+    rig.steps(1);
+    assert_eq!(rig.hart.csr.fflags, 1, "the root of 2");
+}
+
+#[test]
 fn use_of_the_unit_makes_its_state_dirty() {
     for op in [Op::FaddS, Op::Fld] {
         let mut rig = Rig::new(&[float(op, 0)]);

@@ -203,6 +203,22 @@ fn watchpoint_stops_behind_the_access_that_it_looks_for() {
 }
 
 #[test]
+fn watchpoint_sees_what_was_accessed_before_it_was_set() {
+    let watched = RAM_BASE + 0x1008;
+    for kind in KINDS {
+        let mut machine = machine(&counting(10), 1);
+        // Some rounds, which leave shortcuts to the page.
+        assert_eq!(run(&mut machine, 25), Exit::Budget);
+        machine.add_watchpoint(0, watched, 8, kind).unwrap();
+        let exit = run(&mut machine, 1000);
+        assert!(
+            matches!(exit, Exit::Halted(Halt::Watchpoint { kind: met, .. }) if met == kind),
+            "{kind:?}: {exit:?}"
+        );
+    }
+}
+
+#[test]
 fn watchpoints_of_one_page_go_one_by_one() {
     let watched = RAM_BASE + 0x1008;
     let mut machine = machine(&counting(10), 1);
