@@ -34,13 +34,17 @@ fn range(at: u64, len: usize) -> Option<core::ops::Range<usize>> {
     Some(start..start.checked_add(len)?)
 }
 
+fn read(bytes: &[u8], at: u64, buf: &mut [u8]) -> Result<(), StoreError> {
+    let from = range(at, buf.len())
+        .and_then(|range| bytes.get(range))
+        .ok_or(StoreError::Io)?;
+    buf.copy_from_slice(from);
+    Ok(())
+}
+
 impl Store for MemStore {
     fn read(&mut self, at: u64, buf: &mut [u8]) -> Result<(), StoreError> {
-        let from = range(at, buf.len())
-            .and_then(|range| self.bytes.get(range))
-            .ok_or(StoreError::Io)?;
-        buf.copy_from_slice(from);
-        Ok(())
+        read(&self.bytes, at, buf)
     }
 
     fn write(&mut self, at: u64, data: &[u8]) -> Result<(), StoreError> {
@@ -86,11 +90,7 @@ impl Base for MemBase {
     }
 
     fn read(&mut self, at: u64, buf: &mut [u8]) -> Result<(), StoreError> {
-        let from = range(at, buf.len())
-            .and_then(|range| self.bytes.get(range))
-            .ok_or(StoreError::Io)?;
-        buf.copy_from_slice(from);
-        Ok(())
+        read(&self.bytes, at, buf)
     }
 }
 
