@@ -5,6 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crate::map::MAX_RAM;
+
 /// The RAM of a machine and what has been put there.
 #[derive(Clone, Debug)]
 pub struct Placement {
@@ -30,7 +32,9 @@ impl Placement {
     pub fn claim(&mut self, what: &'static str, at: u64, size: u64) -> Result<(), String> {
         let end = at.checked_add(size);
         let Some(end) = end.filter(|end| at >= self.ram.start && *end <= self.ram.end) else {
-            let remedy = if self.ram.contains(&at) {
+            // Where no RAM can be it is an image for another machine, which no size helps.
+            let possible = self.ram.start..self.ram.start.saturating_add(MAX_RAM);
+            let remedy = if possible.contains(&at) {
                 "; give the machine more memory"
             } else {
                 ""
@@ -107,6 +111,20 @@ mod tests {
             assert!(error.contains("outside the memory"), "{error}");
         }
         assert!(ram().claim("x", 0x1000, 0x8000).is_ok());
+    }
+
+    #[test]
+    fn remedy_is_named_where_it_is_one() {
+        for (at, more) in [
+            (0, false),
+            (0x8fff, true),
+            (0x9000, true),
+            (0x1000 + MAX_RAM, false),
+            (u64::MAX - 9, false),
+        ] {
+            let error = ram().claim("x", at, 2).unwrap_err();
+            assert_eq!(error.contains("more memory"), more, "{at:#x}: {error}");
+        }
     }
 
     #[test]
