@@ -45,6 +45,12 @@ impl RawFile {
         if path.is_dir() {
             bail!("is a directory, not an image");
         }
+        // Before it is opened: a pipe makes whoever opens it wait for its other end.
+        if !has_a_place_for_each_byte(path) {
+            bail!(
+                "is no disk but a pipe or a device of characters; give a file or a disk's device"
+            );
+        }
         let opened = OpenOptions::new().read(true).write(!read_only).open(path);
         let mut file = match opened {
             Ok(file) => file,
@@ -65,7 +71,9 @@ impl RawFile {
             false => file.try_lock(),
         };
         if let Err(TryLockError::WouldBlock) = locked {
-            bail!("another machine uses it; end that one, or add ,ro to both");
+            bail!(
+                "another machine, or another disk of this one, uses it; end that one, or add ,ro to both"
+            );
         }
         // Block devices have no length in their metadata, but an end.
         let size = file.seek(SeekFrom::End(0))?;
@@ -109,6 +117,18 @@ impl RawFile {
         }
         Ok(Some(at))
     }
+}
+
+/// Whether what `path` leads to is a file or a block device; or nothing, which opening it tells.
+pub fn has_a_place_for_each_byte(path: &Path) -> bool {
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return true;
+    };
+    #[cfg(unix)]
+    if std::os::unix::fs::FileTypeExt::is_block_device(&metadata.file_type()) {
+        return true;
+    }
+    metadata.is_file()
 }
 
 impl Disk for RawFile {

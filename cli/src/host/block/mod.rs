@@ -68,7 +68,9 @@ fn submit(disk: &mut dyn Disk, request: &BlockRequest) -> BlockResult {
         }
     };
     result.map_err(|error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BlockError::NoSpace,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            BlockError::NoSpace
+        }
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => BlockError::ReadOnly,
         io::ErrorKind::Unsupported => BlockError::Unsupported,
         _ => BlockError::Io,

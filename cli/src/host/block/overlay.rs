@@ -27,14 +27,26 @@ impl OverlayDisk {
         if path.is_dir() {
             bail!("{}: is a directory, not a file", named());
         }
-        let file = open_or_create(path).with_context(named)?;
+        if !is_file_or_nothing(path) {
+            bail!("{}: is no regular file; name one, or a new one", named());
+        }
+        let (file, new) = open_or_create(path).with_context(named)?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            bail!("{}: another machine uses it; end that one", named());
+            bail!(
+                "{}: another machine, or another disk of this one, uses it; end that one, or name another overlay file",
+                named()
+            );
         }
         let mut store = OverlayFile(file);
         // Nothing, or what a machine has left that was killed while it made it.
         let options = OverlayOptions::default();
-        let fresh = Overlay::is_unfinished(&mut store, &image, &options).with_context(named)?;
+        let fresh = Overlay::is_unfinished(&mut store, &image, &options)
+            .inspect_err(|_| {
+                if new {
+                    let _ = std::fs::remove_file(path);
+                }
+            })
+            .with_context(named)?;
         let overlay = match fresh {
             true => Overlay::create(store, image, &options)
                 .map_err(|error| {
@@ -67,14 +79,21 @@ impl Backend for OverlayDisk {
     }
 }
 
+/// Anything else would be waited for, or replaced.
+fn is_file_or_nothing(path: &Path) -> bool {
+    std::fs::metadata(path).map_or(true, |metadata| metadata.is_file())
+}
+
 /// The file, or a new one where there is nothing at all: a link that leads nowhere must not have a
-/// file made elsewhere (hostile inputs, V25).
-fn open_or_create(path: &Path) -> io::Result<File> {
+/// file made elsewhere (hostile inputs, V25). And whether it is new.
+fn open_or_create(path: &Path) -> io::Result<(File, bool)> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     match options.open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => options.create_new(true).open(path),
-        other => other,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Ok((options.create_new(true).open(path)?, true))
+        }
+        other => Ok((other?, false)),
     }
 }
 
@@ -83,7 +102,9 @@ struct OverlayFile(File);
 
 fn store_error(error: &io::Error) -> StoreError {
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::NoSpace,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            StoreError::NoSpace
+        }
         _ => StoreError::Io,
     }
 }
@@ -249,6 +270,19 @@ mod tests {
         write_at(&mut file, whole - 2, &[1]).unwrap();
         assert!(refusal(&base, &overlay).contains("cannot be used"));
         assert_eq!(std::fs::metadata(&overlay).unwrap().len(), whole - 1);
+    }
+
+    #[test]
+    fn image_that_is_too_large_for_an_overlay_leaves_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (base, overlay) = (dir.path().join("base"), dir.path().join("overlay"));
+        // Not every file system takes a file of this length.
+        if File::create(&base).unwrap().set_len(5 << 40).is_err() {
+            return;
+        }
+        let text = refusal(&base, &overlay);
+        assert!(text.contains("4096 GiB"), "{text}");
+        assert!(!overlay.exists());
     }
 
     /// Everything in a directory: names and contents.

@@ -101,7 +101,8 @@ impl Geometry {
         }
         if virtual_size.div_ceil(1 << cluster_bits) > MAX_CLUSTERS {
             return Err(format!(
-                "a disk of {virtual_size} bytes: {MAX_CLUSTERS} clusters of 2^{cluster_bits} bytes are possible"
+                "a disk of {virtual_size} bytes: an overlay takes at most {} GiB",
+                (MAX_CLUSTERS << cluster_bits) >> 30
             ));
         }
         Ok(Self {
