@@ -111,20 +111,16 @@ impl Cache {
 /// The error of a write, with what can be done about it.
 pub fn unwritable(path: &Path, error: io::Error) -> anyhow::Error {
     let remedy = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; free some space, or name another place"
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "free some space, or name another place"
         }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; name a place that can be written"
-        }
-        _ => "",
+        io::ErrorKind::AlreadyExists => "remove it, or name another place",
+        _ => "name a place that can be written",
     };
-    let hint = if remedy.is_empty() {
-        String::new()
-    } else {
-        format!("{remedy} ({VARIABLE}=DIR for the cache)")
-    };
-    anyhow!("cannot write {}: {error}{hint}", path.display())
+    anyhow!(
+        "cannot write {}: {error}; {remedy} ({VARIABLE}=DIR for the cache)",
+        path.display()
+    )
 }
 
 /// Writes `bytes` to `path` at once: a new file beside it, then a rename.
@@ -164,6 +160,7 @@ mod tests {
         write_atomically(&file, b"x").unwrap();
         let error = Cache::at(&file).dir("packages").unwrap_err().to_string();
         assert!(error.starts_with("cannot write"), "{error}");
+        assert!(error.contains(VARIABLE), "{error}");
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let error = unwritable(&file, full).to_string();
         assert!(error.contains("free some space"), "{error}");

@@ -165,13 +165,20 @@ fn from_tar(files: &mut Ext4, source: &Path) -> Result<()> {
 /// # Errors
 /// Names the file that fails.
 pub fn copy_sparse(from: &Path, to: &Path) -> Result<()> {
-    let source = || format!("cannot read {}", from.display());
-    let mut input = File::open(from).with_context(source)?;
-    let mut output = fs::OpenOptions::new()
+    let input = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
+    let output = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .open(to)
         .map_err(|error| unwritable(to, error))?;
+    copy((input, from), (output, to)).inspect_err(|_| {
+        // Half a copy would only stand in the way of the next.
+        let _ = fs::remove_file(to);
+    })
+}
+
+fn copy((mut input, from): (File, &Path), (mut output, to): (File, &Path)) -> Result<()> {
+    let source = || format!("cannot read {}", from.display());
     let mut chunk = vec![0; 1 << 20];
     let mut at = 0_u64;
     loop {
@@ -350,5 +357,21 @@ mod tests {
         (&file).write_all(b"head").unwrap();
         copy_sparse(&from, &to).unwrap();
         assert_eq!(fs::read(&from).unwrap(), fs::read(&to).unwrap());
+    }
+
+    #[test]
+    fn a_copy_that_fails_leaves_nothing_and_one_that_is_there_stays() {
+        let dir = directory("convert-half");
+        let (folder, to) = (dir.path().join("folder"), dir.path().join("to"));
+        fs::create_dir(&folder).unwrap();
+        // Opens and cannot be read.
+        assert!(copy_sparse(&folder, &to).is_err());
+        assert!(!to.exists());
+        let from = dir.path().join("from");
+        fs::write(&from, "new").unwrap();
+        fs::write(&to, "mine").unwrap();
+        let error = copy_sparse(&from, &to).unwrap_err().to_string();
+        assert!(error.contains("remove it"), "{error}");
+        assert_eq!(fs::read(&to).unwrap(), b"mine");
     }
 }

@@ -33,11 +33,16 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+/// What can be done about a server that does not serve.
+const OTHER_MIRROR: &str = "name another mirror with --mirror";
+
 impl Failure {
     /// The failure as an ordinary error.
     pub fn into_error(self) -> anyhow::Error {
         match self {
-            Self::Gone(url) => anyhow!("{url} is not there (404)"),
+            Self::Gone(url) => anyhow!(
+                "{url} is not there (404); {OTHER_MIRROR}, the directory that has dists/ and pool/"
+            ),
             Self::Other(error) => error,
         }
     }
@@ -220,9 +225,15 @@ impl Client {
             } else {
                 barren += 1;
                 if barren >= BARREN_ATTEMPTS {
-                    return Err(Failure::Other(error.context(format!(
-                        "gave up after {barren} attempts without a byte"
-                    ))));
+                    let advised = error.to_string().contains("--mirror");
+                    let remedy = if advised {
+                        String::new()
+                    } else {
+                        format!("; {OTHER_MIRROR}")
+                    };
+                    return Err(Failure::Other(anyhow!(
+                        "gave up after {barren} attempts without a byte: {error:#}{remedy}"
+                    )));
                 }
                 std::thread::sleep(pause);
                 pause *= 2;

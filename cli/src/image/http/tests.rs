@@ -127,13 +127,17 @@ fn failures_are_told_apart() {
     server.answer(PATH, Answer::Status(403));
     let error = fetch(&server, &target).unwrap_err().into_error();
     assert!(format!("{error:#}").contains("403"), "{error:#}");
+    let gone = Failure::Gone(server.url(PATH)).into_error().to_string();
+    assert!(gone.contains("--mirror"), "{gone}");
     assert_eq!(
         server.requests(PATH).len(),
         2,
         "no second attempt at a refusal"
     );
     server.answer(PATH, Answer::Status(503));
-    assert!(matches!(fetch(&server, &target), Err(Failure::Other(_))));
+    let error = fetch(&server, &target).unwrap_err().into_error();
+    let text = error.to_string();
+    assert!(text.contains("503") && text.contains("--mirror"), "{text}");
     assert_eq!(
         server.requests(PATH).len(),
         6,
