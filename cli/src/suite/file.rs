@@ -80,7 +80,10 @@ pub struct CaseFile {
 
 /// A number, or text that says one with a unit.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "memory is a number of MiB, or text such as \"128M\""
+)]
 pub enum Number {
     /// `128`
     Plain(u64),

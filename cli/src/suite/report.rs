@@ -33,9 +33,14 @@ pub fn print(
         outcome.time.as_secs_f64(),
         outcome.instructions as f64 / 1e6
     );
-    writeln!(out, "{word:6} {} ({cost})", case.name)?;
+    writeln!(out, "{word:6} {} ({cost})", printable(&case.name))?;
     if let Some(reason) = reason {
-        writeln!(out, "       {}: {reason}", place_of(suite, case))?;
+        writeln!(
+            out,
+            "       {}: {}",
+            place_of(suite, case),
+            printable(reason)
+        )?;
         let text = String::from_utf8_lossy(&outcome.console);
         let lines: Vec<_> = text.lines().collect();
         for line in lines.iter().skip(lines.len().saturating_sub(SHOWN)) {
@@ -68,11 +73,13 @@ fn escape(text: &str) -> String {
         .replace('\n', "%0A")
 }
 
-/// Control characters of a guest's must not reach the reader's terminal.
+/// Control characters of a guest's must not reach the reader's terminal, nor its `##[`, wherever
+/// it stands in a line, the runner of a CI, which takes it for a command.
 fn printable(line: &str) -> String {
     let mut out = String::new();
     for c in line.trim_end().chars() {
         match c {
+            '[' if out.ends_with("##") => out.push_str("\\x5b"),
             '\t' => out.push('\t'),
             c if c.is_control() => {
                 let _ = write!(out, "\\x{:02x}", u32::from(c));
@@ -93,7 +100,7 @@ pub fn junit(suite: &Path, results: &[(&Case, Outcome)], time: Duration) -> Resu
             Verdict::Failed(reason) => failure(NonSuccessKind::Failure, reason),
             Verdict::Broken(reason) => failure(NonSuccessKind::Error, reason),
         };
-        let mut test = TestCase::new(case.name.clone(), status);
+        let mut test = TestCase::new(without_noncharacters(case.name.as_bytes()), status);
         test.set_classname(name.to_string());
         test.set_time(outcome.time);
         test.add_property(("instructions".to_owned(), outcome.instructions.to_string()));
@@ -101,8 +108,7 @@ pub fn junit(suite: &Path, results: &[(&Case, Outcome)], time: Duration) -> Resu
             .insert("file".into(), suite.display().to_string().into());
         test.extra
             .insert("line".into(), case.line.to_string().into());
-        // Takes out what XML cannot hold.
-        test.set_system_out(XmlString::new(String::from_utf8_lossy(&outcome.console)));
+        test.set_system_out(XmlString::new(without_noncharacters(&outcome.console)));
         tests.add_test_case(test);
     }
     tests.set_time(time);
@@ -114,8 +120,14 @@ pub fn junit(suite: &Path, results: &[(&Case, Outcome)], time: Duration) -> Resu
     Ok(bytes)
 }
 
+/// `XmlString` takes out the control characters that XML cannot hold, but leaves two more that
+/// make a file ill-formed: U+FFFE and U+FFFF (XML 1.0, 2.2, Char).
+fn without_noncharacters(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).replace(['\u{fffe}', '\u{ffff}'], "")
+}
+
 fn failure(kind: NonSuccessKind, reason: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
-    status.set_message(reason.to_owned());
+    status.set_message(without_noncharacters(reason.as_bytes()));
     status
 }

@@ -97,6 +97,8 @@ fn mistakes_name_the_line() {
     assert!(refusal("").contains("[[test]]"));
     assert!(refusal("[[test]]\nname = \"a\"\ncpus = \"x\"\n").contains("line 3"));
     assert!(refusal("[[test]\n").contains("line 1"));
+    let text = refusal("[[test]]\nname = \"a\"\nmemory = -1\n");
+    assert!(text.contains("memory is a number of MiB"), "{text}");
     assert!(refusal("[defaults]\nname = \"a\"\n").contains("defaults"));
 }
 
@@ -209,6 +211,18 @@ fn failure_shows_its_place_and_the_end_of_the_console_without_control_characters
     assert!(text.contains("s.toml:4: why"), "{text}");
     assert!(text.contains("| \\x1b[31mred"), "{text}");
     assert!(!text.contains('\x1b'));
+    // A command for the runner of a CI, which looks for it anywhere in a line.
+    let hostile = Outcome {
+        console: b"a ##[add-mask]b\n".to_vec(),
+        ..failed.clone()
+    };
+    let mut out = Vec::new();
+    report::print(&mut out, Path::new("s.toml"), &cases[1], &hostile, true).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(
+        text.contains("add-mask]b") && !text.contains("##["),
+        "{text}"
+    );
     let mut out = Vec::new();
     let passed = outcome(Verdict::Passed);
     report::print(&mut out, Path::new("s.toml"), &cases[1], &passed, true).unwrap();
@@ -249,4 +263,30 @@ fn junit_counts_failures_and_errors_and_is_sound_xml() {
         "{text}"
     );
     assert!(!text.contains('\0') && !text.contains('\x1b'), "{text}");
+}
+
+/// XML 1.0, 2.2: the characters that a document may hold.
+fn is_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+#[test]
+fn junit_holds_only_characters_that_xml_has() {
+    let cases = cases("[[test]]\nname = \"a\\u0001\\uFFFF\"\nkernel = \"k\"\n");
+    // Every character of two bytes and the last ones of three; and what is none.
+    let mut console: Vec<u8> = (0..=0x7ff)
+        .chain(0xfd00..=0xffff)
+        .filter_map(char::from_u32)
+        .collect::<String>()
+        .into_bytes();
+    console.extend([0xff, 0xed, 0xa0, 0x80, 0xc0]);
+    let failed = Outcome {
+        console,
+        ..outcome(Verdict::Failed("saw \u{1b}\u{fffe}".into()))
+    };
+    let results = vec![(&cases[0], failed)];
+    let bytes = report::junit(Path::new("s.toml"), &results, Duration::ZERO).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains('\u{fffd}') && text.contains("saw "), "{text}");
+    assert_eq!(text.chars().find(|c| !is_xml(*c)), None);
 }
