@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::CommandFactory;
 
 use crate::args::{self, Cli, Command};
-use crate::host::terminal;
+use crate::host::{signals, terminal};
 use crate::qemu;
 use crate::run::end::FAILED;
 use crate::suite;
@@ -16,11 +16,15 @@ use crate::suite;
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     report_panics();
+    signals::survive_limits();
     let args = std::env::args_os().skip(1).collect();
     // A panic is a bug of ours; its hook has told of it.
     let code = std::panic::catch_unwind(|| run(args)).unwrap_or(FAILED);
     ExitCode::from(code)
 }
+
+/// Exit status of who was ended by SIGPIPE.
+const PIPE: u8 = 128 + 13;
 
 fn run(args: Vec<OsString>) -> u8 {
     let result = qemu::rewrite(args).map(args::parse);
@@ -53,6 +57,13 @@ fn execute(command: Command) -> Result<u8> {
 }
 
 fn fail(error: &anyhow::Error) -> u8 {
+    // A list of ours that nobody reads to its end (`| head`). Errors of the network have a context.
+    let cause = error.downcast_ref::<std::io::Error>();
+    if cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+        && error.chain().count() == 1
+    {
+        return PIPE;
+    }
     // Each cause after what it stopped; line breaks of a library's text would make it two.
     let text = format!("{error:#}");
     let lines: Vec<_> = text.lines().map(str::trim).collect();

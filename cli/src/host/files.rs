@@ -43,7 +43,8 @@ pub fn read(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Begins a file anew. A device, a pipe or a terminal that has this name is written to as it is.
+/// Begins a file anew. A device, a pipe, a terminal or an open file of this process
+/// (`/dev/stdout`) that has this name is written to as it is.
 pub fn create(what: &str, path: &Path) -> Result<File> {
     let made = || -> io::Result<File> {
         match special(path)? {
@@ -80,11 +81,44 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// What is no regular file. Opened first and looked at then, so that it cannot become another.
 fn special(path: &Path) -> io::Result<Option<File>> {
+    if is_of_the_system(path) {
+        return own(path).map(Some);
+    }
     match OpenOptions::new().write(true).open(path) {
         Ok(file) => Ok((!file.metadata()?.is_file()).then_some(file)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a name is one that the system gives to devices and to the open files of a process.
+/// Where `/dev/stdout` leads to a regular file it is still that link which must stay.
+fn is_of_the_system(path: &Path) -> bool {
+    ["/dev", "/dev/fd", "/proc/self/fd"]
+        .iter()
+        .any(|directory| path.parent() == Some(Path::new(directory)))
+}
+
+/// What has a name of the system's. Standard output and error are shared with who writes to them
+/// beside us, and with the place that the next byte goes to.
+fn own(path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        let standard = match path.to_str() {
+            Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => {
+                Some(io::stdout().as_fd().try_clone_to_owned()?)
+            }
+            Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => {
+                Some(io::stderr().as_fd().try_clone_to_owned()?)
+            }
+            _ => None,
+        };
+        if let Some(standard) = standard {
+            return Ok(File::from(standard));
+        }
+    }
+    OpenOptions::new().append(true).open(path)
 }
 
 /// A new file beside `path`.

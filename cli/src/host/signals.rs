@@ -2,8 +2,42 @@
 //! is restored and files are closed; those that stop it give the terminal back meanwhile.
 
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use super::input::Event;
+use super::terminal;
+
+/// What the machine's loop may take to come to an end when it is to.
+pub const GRACE: Duration = Duration::from_secs(2);
+
+/// Ends the process, whatever the loop is doing.
+pub fn end(code: i32) -> ! {
+    terminal::leave();
+    std::process::exit(code)
+}
+
+/// Does something after a time, if the process still lives.
+pub fn end_after(time: Duration, last: impl FnOnce() + Send + 'static) {
+    let wait = move || {
+        std::thread::sleep(time);
+        last();
+    };
+    // Without the thread the loop is waited for, as long as it takes.
+    let _ = std::thread::Builder::new()
+        .name("end".to_owned())
+        .spawn(wait);
+}
+
+/// Has a write beyond the limit on the size of files (`ulimit -f`) fail as any other write does; by
+/// default the system ends the process, with the terminal as it is.
+pub fn survive_limits() {
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::SIGXFSZ;
+        // A flag that nobody looks at.
+        let _ = signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default());
+    }
+}
 
 /// Listens in a thread of its own. `raw` says whether the terminal is in raw mode.
 #[cfg(unix)]
@@ -11,8 +45,6 @@ pub fn start(events: Sender<Event>) -> std::io::Result<()> {
     use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
     use signal_hook::iterator::Signals;
     use signal_hook::low_level::emulate_default_handler;
-
-    use super::terminal;
 
     let list = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGCONT, SIGWINCH];
     let mut signals = Signals::new(list)?;
@@ -34,11 +66,12 @@ pub fn start(events: Sender<Event>) -> std::io::Result<()> {
                 }
                 _ if ending => {
                     // The loop did not come round: a file system that hangs, say.
-                    terminal::leave();
-                    std::process::exit(128 + signal);
+                    end(128 + signal);
                 }
                 _ => {
                     ending = true;
+                    // Or it never will: nobody reads our output any more, say.
+                    end_after(GRACE, move || end(128 + signal));
                     Event::Signal(signal)
                 }
             };

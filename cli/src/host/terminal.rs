@@ -71,7 +71,9 @@ mod os {
     pub fn leave() {
         let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = &*before {
-            let _ = tcsetattr(stdin(), OptionalActions::Drain, before);
+            // Not after what is still to be shown: a terminal that takes nothing more would be
+            // waited for, and how output is treated was never changed.
+            let _ = tcsetattr(stdin(), OptionalActions::Now, before);
         }
     }
 
@@ -99,7 +101,7 @@ mod os {
             | LocalModes::ISIG;
         raw.special_codes[SpecialCodeIndex::VMIN] = 1;
         raw.special_codes[SpecialCodeIndex::VTIME] = 0;
-        Ok(tcsetattr(stdin(), OptionalActions::Drain, &raw)?)
+        Ok(tcsetattr(stdin(), OptionalActions::Now, &raw)?)
     }
 }
 

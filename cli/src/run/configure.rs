@@ -27,7 +27,7 @@ pub fn configure(guest: &Guest, output: Box<dyn Write + Send>) -> Result<u64> {
         bail!("`run` is not the command that it was");
     };
     let mut settings = Settings::from_run(&args)?;
-    super::adopt(&mut settings, guest.clone())?;
+    super::adopt(&mut settings, guest.clone(), None)?;
     let (mut machine, mut back) = build::build(&mut settings, output)?;
     let limits = Limits {
         timeout: None,
@@ -80,7 +80,7 @@ mod tests {
             (&["--rng", "--block", "x"], 5, "root=/dev/vdb"),
         ] {
             let mut settings = settings(line);
-            super::super::adopt(&mut settings, guest()).unwrap();
+            super::super::adopt(&mut settings, guest(), None).unwrap();
             let own = settings.devices.iter().find(|device| {
                 matches!(&device.kind, DeviceKind::Block(arg) if arg.path == Path::new("d"))
             });

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Exit status of a mistake in the command line or a file, or a failure of the host.
 pub const FAILED: u8 = 125;
+/// Exit status of a limit that was reached.
+pub const LIMIT: u8 = 124;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +64,7 @@ impl End {
             Self::Matched | Self::Quit | Self::Rebooted => 0,
             // Above 123 are the codes of our own.
             Self::PowerOff(code) => (*code).min(123) as u8,
-            Self::TimedOut(_) | Self::OutOfInstructions(_) | Self::Asleep => 124,
+            Self::TimedOut(_) | Self::OutOfInstructions(_) | Self::Asleep => LIMIT,
             Self::Failed(_) => FAILED,
             Self::Unmet { .. } => 126,
             Self::Signal(number) => u8::try_from(128 + number).unwrap_or(u8::MAX),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::back::Back;
 use super::end::{End, Unmet};
 use super::guest::{Exit, Guest};
+use super::trace::Trace;
 use crate::expect::Progress;
 use crate::host::clock::Clock;
 use crate::host::input::{Event, HELP, Key, Leave, MONITOR};
@@ -355,6 +356,10 @@ impl<'a, G: Guest> Engine<'a, G> {
                 std::io::ErrorKind::BrokenPipe => End::Signal(13),
                 _ => End::Failed(format!("the guest's output cannot be written: {error}")),
             });
+        }
+        // A trace with a hole is of no use, and the guest may never end.
+        if self.back.trace.as_ref().is_some_and(Trace::has_failed) {
+            return Some(End::Failed("the trace cannot be written".to_owned()));
         }
         match self.back.consoles.progress()? {
             Progress::Waiting | Progress::Sent => None,

@@ -11,6 +11,8 @@ pub mod stats;
 pub mod trace;
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -27,7 +29,7 @@ use crate::image;
 use crate::settings::{Device, DeviceKind, Firmware, SLOTS, Settings, gdb_address};
 use crate::suite::file::Case;
 use back::Back;
-use end::End;
+use end::{End, LIMIT};
 use engine::{Engine, Limits, World};
 use trace::Trace;
 
@@ -59,7 +61,13 @@ pub fn command(args: &RunArgs) -> Result<u8> {
         }
         let guest = image::guest(&args.source.clone().options(), name)?;
         debug_assert_eq!(guest.disk.is_some(), image::has_disk(name));
-        adopt(&mut settings, guest)?;
+        // A serial port cannot tell how large the terminal is, so the guest is told at its start;
+        // not where a run is to be the same everywhere.
+        let size = match terminal::is_terminal() && !settings.deterministic {
+            true => terminal::size(),
+            false => None,
+        };
+        adopt(&mut settings, guest, size)?;
     }
     let script = !settings.script.is_empty();
     let (mut machine, mut back) = build::build(&mut settings, Box::new(std::io::stdout()))?;
@@ -82,11 +90,16 @@ pub fn command(args: &RunArgs) -> Result<u8> {
     let clock = Clock::new(settings.deterministic);
     let begin = Instant::now();
     let world = Some(world);
+    let over = Arc::new(AtomicBool::new(false));
+    if let Some(limit) = settings.timeout {
+        watch(limit, Arc::clone(&over));
+    }
     let mut engine = Engine::new(&mut machine, &mut back, world, clock, limits, &mut say);
     let end = match &gdb {
         Some(server) => server.run(&mut engine, args.stopped),
         None => engine.run(),
     };
+    over.store(true, Ordering::Relaxed);
     let time = begin.elapsed();
     if std::io::stdout().is_terminal() {
         back.consoles.end_line();
@@ -96,6 +109,22 @@ pub fn command(args: &RunArgs) -> Result<u8> {
         trace.finish().with_context(|| format!("--trace {text}"))?;
     }
     finish(args, machine, &back, end, time)
+}
+
+/// Ends the program some time after a limit that the loop cannot keep to, because it waits for
+/// somebody to read our output.
+fn watch(limit: Duration, over: Arc<AtomicBool>) {
+    signals::end_after(limit.saturating_add(signals::GRACE), move || {
+        if !over.load(Ordering::Relaxed) {
+            // Standard error may be as stuck as the output is.
+            signals::end_after(signals::GRACE, || signals::end(LIMIT.into()));
+            tell(&format!(
+                "{}; nobody reads its output",
+                End::TimedOut(limit)
+            ));
+            signals::end(LIMIT.into());
+        }
+    });
 }
 
 /// Builds and runs the machine of a suite's case. Returns the end and the instructions.
@@ -108,6 +137,7 @@ pub fn start_case(
         adopt(
             &mut settings,
             image::guest(&image::command::Source::default().options(), name)?,
+            None,
         )?;
         settings.snapshot = true;
     }
@@ -171,8 +201,8 @@ fn finish(
 }
 
 /// Puts the files of a guest where the settings have none, and its disk into the highest slot
-/// that is free.
-fn adopt(settings: &mut Settings, guest: image::Guest) -> Result<()> {
+/// that is free. `size` is the terminal's, in columns and rows.
+fn adopt(settings: &mut Settings, guest: image::Guest, size: Option<(u16, u16)>) -> Result<()> {
     settings.kernel = Some(guest.kernel);
     settings.initrd = settings.initrd.take().or(guest.initrd);
     settings.memory = settings.memory.max(guest.memory);
@@ -206,6 +236,12 @@ fn adopt(settings: &mut Settings, guest: image::Guest) -> Result<()> {
                 block_size: 512,
             }),
         });
+    }
+    // A boot loader that has no command line knows nothing of ours.
+    if let Some((cols @ 1.., rows @ 1..)) = size
+        && !append.is_empty()
+    {
+        append.push_str(&format!(" virtarium.size={cols}x{rows}"));
     }
     // The kernel lets what comes later win.
     settings.append = Some(match &settings.append {

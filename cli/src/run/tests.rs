@@ -452,3 +452,37 @@ fn signature_has_the_most_significant_byte_first_on_each_line() {
     assert_eq!(super::signature(&bytes, 4), "04030201\n08070605\n");
     assert_eq!(super::signature(&bytes, 8), "0807060504030201\n");
 }
+
+#[test]
+fn guest_is_told_the_size_of_the_terminal() {
+    let append = |guest: &str, size| {
+        let line = ["run", "--append", "virtarium.hostname=x"];
+        let words = line.iter().map(std::ffi::OsString::from).collect();
+        let crate::args::Command::Run(args) = crate::args::parse(words).unwrap().command else {
+            panic!("not run");
+        };
+        let mut settings = crate::settings::Settings::from_run(&args).unwrap();
+        let guest = crate::image::Guest {
+            bios: None,
+            kernel: "k".into(),
+            initrd: None,
+            disk: None,
+            append: guest.to_owned(),
+            memory: 128 << 20,
+        };
+        super::adopt(&mut settings, guest, size).unwrap();
+        settings.append.unwrap()
+    };
+    let told = append("console=ttyS0", Some((120, 40)));
+    assert_eq!(
+        told,
+        "console=ttyS0 virtarium.size=120x40 virtarium.hostname=x"
+    );
+    for (guest, size) in [
+        ("console=ttyS0", None),
+        ("console=ttyS0", Some((0, 0))),
+        ("", Some((80, 24))),
+    ] {
+        assert!(!append(guest, size).contains("virtarium.size"), "{guest}");
+    }
+}

@@ -70,6 +70,11 @@ impl Trace {
         }
     }
 
+    /// Whether something could not be written; [`Trace::finish`] tells what.
+    pub fn has_failed(&self) -> bool {
+        self.error.is_some()
+    }
+
     /// Writes what is still in memory; the first failure since the start.
     pub fn finish(&mut self) -> io::Result<()> {
         match self.error.take() {

@@ -6,11 +6,12 @@ pub mod report;
 
 use std::io::Write;
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;
 
 use crate::args::test::TestArgs;
@@ -35,6 +36,16 @@ pub fn run(args: &TestArgs, start: Start<'_>) -> Result<u8> {
         }
         return Ok(0);
     }
+    // Before hours of cases, not after them.
+    if let Some(path) = &args.junit {
+        let parent = path.parent().filter(|parent| *parent != Path::new(""));
+        let there = parent.is_none_or(Path::is_dir) && !path.is_dir();
+        ensure!(
+            there,
+            "--junit {}: needs a file's name in a directory that exists",
+            path.display()
+        );
+    }
     let jobs = match args.jobs {
         Some(0) => bail!("--jobs 0: needs at least 1"),
         Some(jobs) => jobs,
@@ -50,10 +61,6 @@ pub fn run(args: &TestArgs, start: Start<'_>) -> Result<u8> {
         }
     })?;
     let time = begin.elapsed();
-    if let Some(path) = &args.junit {
-        let bytes = report::junit(&args.suite, &results, time)?;
-        files::write("JUnit report", path, &bytes)?;
-    }
     let count = |wanted: fn(&Verdict) -> bool| {
         results
             .iter()
@@ -69,6 +76,10 @@ pub fn run(args: &TestArgs, start: Start<'_>) -> Result<u8> {
         cases.len(),
         time.as_secs_f64()
     )?;
+    if let Some(path) = &args.junit {
+        let bytes = report::junit(&args.suite, &results, time)?;
+        files::write("JUnit report", path, &bytes)?;
+    }
     Ok(match (failed, broken) {
         (0, 0) => 0,
         (0, _) => FAILED,

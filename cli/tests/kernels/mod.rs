@@ -90,6 +90,17 @@ pub fn spins() -> Kernel {
     kernel
 }
 
+/// Prints for ever.
+pub fn floods() -> Kernel {
+    let mut kernel = Kernel::new();
+    kernel.li(T0, UART);
+    kernel.i(0x13, 0, T1, 0, i32::from(b'x'));
+    kernel.store(0, T0, T1);
+    // j -4
+    kernel.0.push(0xffdf_f06f);
+    kernel
+}
+
 /// Counts in t3 on every hart, for ever.
 pub fn counts() -> Kernel {
     // addi t3, t3, 1; j -4
