@@ -193,6 +193,8 @@ fn bad_files_get_one_line_that_names_them() {
     );
     dir.refused("run --kernel k --block disk,overlay=k", &["overlay k"]);
     dir.refused("run --load k", &["--load k", "addr="]);
+    let outside = "run --load k,addr=0 --load addr=0x80200000,data=1,data-len=4";
+    dir.refused(outside, &["--load k or addr=0x80200000: needs", "at 0x0"]);
     dir.refused("run --kernel k --serial file=folder", &["folder"]);
     dir.refused("test missing.toml", &["suite missing.toml"]);
 }

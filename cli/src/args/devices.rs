@@ -1,5 +1,6 @@
 //! The values of `--block`, `--console`, `--rng`, `--serial` and `--load`.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -158,6 +159,16 @@ pub enum LoadArg {
         /// Its bytes.
         bytes: Vec<u8>,
     },
+}
+
+impl fmt::Display for LoadArg {
+    /// What a message calls it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, .. } => write!(f, "{}", path.display()),
+            Self::Data { addr, .. } => write!(f, "addr={addr:#x}"),
+        }
+    }
 }
 
 impl LoadArg {

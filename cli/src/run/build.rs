@@ -114,6 +114,11 @@ pub fn build(settings: &mut Settings, screen: Box<dyn Write + Send>) -> Result<(
 /// An error of the core, with the name of the file that it is about.
 fn explain(settings: &Settings, error: &ConfigError) -> anyhow::Error {
     if let ConfigError::Image { what, reason } = error {
+        // The core has only their bytes: of several each may be it.
+        if *what == "file to load" {
+            let loads: Vec<_> = settings.loads.iter().map(LoadArg::to_string).collect();
+            return anyhow!("--load {}: {reason}", loads.join(" or "));
+        }
         let path = match *what {
             "kernel" => settings.kernel.as_ref(),
             "initrd" => settings.initrd.as_ref(),
