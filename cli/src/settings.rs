@@ -2,7 +2,7 @@
 //! still without a file opened.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -170,6 +170,50 @@ impl Settings {
         }
         if self.kernel.is_none() && self.firmware == Firmware::None && self.loads.is_empty() {
             bail!("--bios none needs --kernel or --load: there is nothing to start");
+        }
+        Ok(())
+    }
+
+    /// Refuses to write an output, one of these or of the consoles, over a file that is read: a
+    /// disk, say, whose name was given twice.
+    pub fn keep_inputs(&self, mut outputs: Vec<(&'static str, PathBuf)>) -> Result<()> {
+        let mut inputs: Vec<&PathBuf> = [&self.kernel, &self.initrd, &self.dtb]
+            .into_iter()
+            .flatten()
+            .collect();
+        if let Firmware::File(path) = &self.firmware {
+            inputs.push(path);
+        }
+        inputs.extend(self.loads.iter().filter_map(|load| match load {
+            LoadArg::File { path, .. } => Some(path),
+            LoadArg::Data { .. } => None,
+        }));
+        for device in &self.devices {
+            if let DeviceKind::Block(BlockArg { path, overlay, .. }) = &device.kind {
+                inputs.push(path);
+                inputs.extend(overlay);
+            }
+        }
+        if let Sink::File(path) = &self.serial {
+            outputs.push(("--serial", path.clone()));
+        }
+        for sink in self.consoles() {
+            if let Sink::File(path) = sink {
+                outputs.push(("--console", path.clone()));
+            }
+        }
+        // Devices, pipes and terminals are written to as they are.
+        let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
+            (Ok(a), Ok(b)) => a == b && a.is_file(),
+            _ => false,
+        };
+        for (option, output) in &outputs {
+            if inputs.iter().any(|input| same(input, output)) {
+                bail!(
+                    "{option} {}: would be written over what this line reads; name another file",
+                    output.display()
+                );
+            }
         }
         Ok(())
     }

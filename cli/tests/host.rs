@@ -173,11 +173,44 @@ fn list_that_nobody_reads_to_its_end_is_no_mistake() {
 }
 
 #[test]
+fn outputs_are_not_written_over_what_is_read() {
+    let dir = with_kernel(greets("x"));
+    std::fs::write(dir.path().join("disk"), [7; 4096]).unwrap();
+    let kernel = std::fs::read(dir.path().join("k")).unwrap();
+    std::os::unix::fs::symlink("disk", dir.path().join("link")).unwrap();
+    for (line, words) in [
+        (
+            "--block disk --trace disk,what=mmio",
+            ["--trace disk", "reads"],
+        ),
+        (
+            "--block disk --serial file=./disk",
+            ["--serial ./disk", "reads"],
+        ),
+        (
+            "--block link --console file=disk",
+            ["--console disk", "reads"],
+        ),
+        ("--signature k", ["--signature k", "reads"]),
+    ] {
+        let output = program(dir.path(), &format!("{RUN} {line}"))
+            .output()
+            .unwrap();
+        refused(&output, &words);
+        assert_eq!(std::fs::read(dir.path().join("disk")).unwrap(), [7; 4096]);
+        assert_eq!(std::fs::read(dir.path().join("k")).unwrap(), kernel);
+    }
+    let null = format!("{RUN} --trace /dev/null --serial file=/dev/null");
+    let status = program(dir.path(), &null).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
 fn report_that_has_no_place_is_told_before_the_cases_run() {
     let dir = with_kernel(greets("x"));
     let suite = "[[test]]\nname = \"a\"\nkernel = \"k\"\nbios = \"none\"\n";
     std::fs::write(dir.path().join("s.toml"), suite).unwrap();
-    for junit in ["nowhere/out.xml", "."] {
+    for junit in ["nowhere/out.xml", ".", "./s.toml"] {
         let output = program(dir.path(), &format!("test s.toml --junit {junit}"))
             .output()
             .unwrap();

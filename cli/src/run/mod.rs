@@ -39,6 +39,12 @@ const USUAL_GUEST: &str = "busybox";
 /// Does what the command line of `virtarium run` says. Returns the exit status.
 pub fn command(args: &RunArgs) -> Result<u8> {
     let mut settings = Settings::from_run(args)?;
+    let mut outputs = Vec::new();
+    outputs.extend(args.signature.clone().map(|path| ("--signature", path)));
+    if let Some(text) = &args.trace {
+        outputs.push(("--trace", trace::path(text)?));
+    }
+    settings.keep_inputs(outputs)?;
     let gdb = gdb_address(args)?.map(gdb::Server::open).transpose()?;
     if settings.wants_guest() || args.guest.is_some() {
         let name = args.guest.as_deref().unwrap_or(USUAL_GUEST);

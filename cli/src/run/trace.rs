@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use virtarium_machine::trace::Event;
@@ -29,11 +29,8 @@ pub struct Trace {
 impl Trace {
     /// Reads the value of the option, `FILE[,what=a+b]`, and creates the file.
     pub fn open(text: &str) -> Result<Self> {
-        let mut keys = Keys::parse("--trace", text, Some("file"))?;
-        let path = keys.take("file")?.context("--trace needs a FILE")?;
-        let kinds = kinds(keys.take("what")?.as_deref())?;
-        keys.finish("file, what")?;
-        let file = files::create("trace", Path::new(&path))?;
+        let (path, kinds) = read(text)?;
+        let file = files::create("trace", &path)?;
         Ok(Self {
             kinds,
             out: BufWriter::with_capacity(1 << 16, file),
@@ -82,6 +79,19 @@ impl Trace {
             None => self.out.flush(),
         }
     }
+}
+
+/// The file that the value of the option names.
+pub fn path(text: &str) -> Result<PathBuf> {
+    Ok(read(text)?.0)
+}
+
+fn read(text: &str) -> Result<(PathBuf, Kinds)> {
+    let mut keys = Keys::parse("--trace", text, Some("file"))?;
+    let path = keys.take("file")?.context("--trace needs a FILE")?;
+    let kinds = kinds(keys.take("what")?.as_deref())?;
+    keys.finish("file, what")?;
+    Ok((path.into(), kinds))
 }
 
 fn kinds(what: Option<&str>) -> Result<Kinds> {

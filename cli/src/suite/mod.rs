@@ -41,6 +41,11 @@ pub fn run(args: &TestArgs, start: Start<'_>) -> Result<u8> {
         let parent = path.parent().filter(|parent| *parent != Path::new(""));
         let there = parent.is_none_or(Path::is_dir) && !path.is_dir();
         ensure!(
+            path.canonicalize().ok() != args.suite.canonicalize().ok() || !path.exists(),
+            "--junit {}: is the suite itself; name another file",
+            path.display()
+        );
+        ensure!(
             there,
             "--junit {}: needs a file's name in a directory that exists",
             path.display()

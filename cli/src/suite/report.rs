@@ -13,6 +13,8 @@ use super::file::Case;
 
 /// Lines of the console that a failure shows.
 const SHOWN: usize = 20;
+/// Characters of such a line that are shown, from its end.
+const WIDTH: usize = 400;
 
 /// Prints one case. With `quiet` only what did not pass.
 pub fn print(
@@ -44,7 +46,10 @@ pub fn print(
         let text = String::from_utf8_lossy(&outcome.console);
         let lines: Vec<_> = text.lines().collect();
         for line in lines.iter().skip(lines.len().saturating_sub(SHOWN)) {
-            writeln!(out, "       | {}", printable(line))?;
+            let long = line.chars().count().saturating_sub(WIDTH);
+            let cut = if long > 0 { "..." } else { "" };
+            let end: String = line.chars().skip(long).collect();
+            writeln!(out, "       | {cut}{}", printable(&end))?;
         }
     }
     Ok(())

@@ -211,6 +211,16 @@ fn failure_shows_its_place_and_the_end_of_the_console_without_control_characters
     assert!(text.contains("s.toml:4: why"), "{text}");
     assert!(text.contains("| \\x1b[31mred"), "{text}");
     assert!(!text.contains('\x1b'));
+    // One line without an end.
+    let long = Outcome {
+        console: [&[b'a'; 60_000][..], b"end\n"].concat(),
+        ..failed.clone()
+    };
+    let mut out = Vec::new();
+    report::print(&mut out, Path::new("s.toml"), &cases[1], &long, true).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("| ...a") && text.contains("aend"), "{text}");
+    assert!(text.len() < 1000, "{}", text.len());
     // A command for the runner of a CI, which looks for it anywhere in a line.
     let hostile = Outcome {
         console: b"a ##[add-mask]b\n".to_vec(),
