@@ -102,6 +102,15 @@ fn image(bytes: Cow<'_, [u8]>) -> Result<Program<'_>, String> {
             "has an Image header with text_offset {text_offset:#x}, which is no multiple of 4096"
         ));
     }
+    // The length of an Image is not in its own header, whose image_size counts memory that is zero
+    // at first, but in the one that makes it an EFI program.
+    let whole = pe_length(&bytes);
+    if whole > (bytes.len() as u64).next_multiple_of(PE_ALIGNMENT) {
+        return Err(format!(
+            "is truncated: it has {} bytes of the {whole} of its PE sections",
+            bytes.len()
+        ));
+    }
     Ok(Program::Image {
         text_offset,
         // Zero in headers of kernels that are no longer maintained.
@@ -156,6 +165,35 @@ fn pe_machine(bytes: &[u8]) -> Option<u16> {
     has(bytes, at, b"PE\0\0")
         .then(|| array(bytes, at.checked_add(4)?).map(u16::from_le_bytes))
         .flatten()
+}
+
+/// What a PE file may leave out at its end: FileAlignment of Linux's header.
+const PE_ALIGNMENT: u64 = 512;
+
+/// The end of the last section of a PE file, 0 if the file is none. At most as many sections are
+/// read as lie in the file.
+fn pe_length(bytes: &[u8]) -> u64 {
+    let half = |at| array(bytes, at).map(u16::from_le_bytes);
+    let sections = || {
+        let at = word(bytes, 0x3c)? as usize;
+        if !has(bytes, 0, b"MZ") || !has(bytes, at, b"PE\0\0") {
+            return None;
+        }
+        // PE format, COFF file header: NumberOfSections, SizeOfOptionalHeader.
+        let (count, optional) = (half(at + 6)?, half(at + 20)?);
+        Some((at + 24 + usize::from(optional), count))
+    };
+    let Some((first, count)) = sections() else {
+        return 0;
+    };
+    (0..usize::from(count))
+        .map_while(|number| {
+            // Section header: SizeOfRawData, PointerToRawData.
+            let at = first + number * 40;
+            Some(u64::from(word(bytes, at + 16)?) + u64::from(word(bytes, at + 20)?))
+        })
+        .max()
+        .unwrap_or(0)
 }
 
 fn pe_name(machine: u16) -> String {
@@ -319,6 +357,37 @@ mod tests {
             panic!("an Image");
         };
         assert_eq!(memory_size, 0x1000, "at least the file");
+    }
+
+    // Hostile inputs, V21.
+    #[test]
+    fn image_that_ends_before_its_sections_do_is_truncated() {
+        let mut image = sample(0x1000, 0x20_0000, 0x4000);
+        image[..2].copy_from_slice(b"MZ");
+        image[0x3c..0x40].copy_from_slice(&64_u32.to_le_bytes());
+        image[64..68].copy_from_slice(b"PE\0\0");
+        image[70..72].copy_from_slice(&2_u16.to_le_bytes());
+        image[84..86].copy_from_slice(&32_u16.to_le_bytes());
+        // SizeOfRawData and PointerToRawData of both sections.
+        for (section, size, start) in [(120, 0x400_u32, 0x400_u32), (160, 0x800, 0x800)] {
+            image[section + 16..section + 20].copy_from_slice(&size.to_le_bytes());
+            image[section + 20..section + 24].copy_from_slice(&start.to_le_bytes());
+        }
+        expect_image(&image, &image);
+        for len in [0x200, 0x800, 0xdff] {
+            let reason = reason(&image[..len]);
+            assert!(
+                reason.contains("is truncated") && reason.contains("4096"),
+                "{len:#x}: {reason}"
+            );
+        }
+        // Numbers that lie, to the largest.
+        image[160 + 16..160 + 24].fill(0xff);
+        assert!(reason(&image).contains("is truncated"));
+        image[70..72].fill(0xff);
+        assert!(reason(&image).contains("is truncated"));
+        image[0x3c..0x40].fill(0xff);
+        expect_image(&image, &image);
     }
 
     #[test]
