@@ -212,18 +212,23 @@ fn output(sink: &Sink) -> Result<Output> {
     })
 }
 
-/// Who is typed to at first: the console that becomes `/dev/console`, which is the last one that
-/// the kernel's command line names; else the serial port, if it is on the screen.
-fn focus(append: &str, outputs: &[(ConsoleId, Output)]) -> ConsoleId {
+/// The console that becomes `/dev/console`: the last one that the kernel's command line names.
+pub fn console_of(append: &str) -> Option<ConsoleId> {
     let named = append
         .split_ascii_whitespace()
         .filter_map(|word| word.strip_prefix("console="))
-        .next_back();
-    let named = match named.map(|name| name.split(',').next().unwrap_or(name)) {
-        Some("hvc0") => Some(ConsoleId::Virtio(0)),
-        Some(name) if name.starts_with("ttyS") => Some(ConsoleId::Uart),
+        .next_back()?;
+    match named.split(',').next().unwrap_or(named) {
+        "hvc0" => Some(ConsoleId::Virtio(0)),
+        name if name.starts_with("ttyS") => Some(ConsoleId::Uart),
         _ => None,
-    };
+    }
+}
+
+/// Who is typed to at first: the console that becomes `/dev/console`; else the serial port, if it
+/// is on the screen.
+fn focus(append: &str, outputs: &[(ConsoleId, Output)]) -> ConsoleId {
+    let named = console_of(append);
     let on_screen = |id: &ConsoleId| {
         outputs
             .iter()

@@ -17,9 +17,10 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use virtarium_machine::host::ConsoleId;
 use virtarium_machine::machine::Machine;
 
-use crate::args::devices::BlockArg;
+use crate::args::devices::{BlockArg, Sink};
 use crate::args::run::RunArgs;
 use crate::expect::Progress;
 use crate::gdb;
@@ -243,9 +244,13 @@ fn adopt(settings: &mut Settings, guest: image::Guest, size: Option<(u16, u16)>)
             }),
         });
     }
-    // A boot loader that has no command line knows nothing of ours.
+    let more = settings.append.clone().unwrap_or_default();
+    // A boot loader that has no command line knows nothing of ours; and a virtio console tells its
+    // size itself, also when the window has changed.
     if let Some((cols @ 1.., rows @ 1..)) = size
         && !append.is_empty()
+        && settings.serial == Sink::Stdio
+        && build::console_of(&format!("{append} {more}")) == Some(ConsoleId::Uart)
     {
         append.push_str(&format!(" virtarium.size={cols}x{rows}"));
     }

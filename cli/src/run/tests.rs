@@ -455,9 +455,10 @@ fn signature_has_the_most_significant_byte_first_on_each_line() {
 
 #[test]
 fn guest_is_told_the_size_of_the_terminal() {
-    let append = |guest: &str, size| {
+    let append_of = |more: &[&str], guest: &str, size| {
         let line = ["run", "--append", "virtarium.hostname=x"];
-        let words = line.iter().map(std::ffi::OsString::from).collect();
+        let words = line.iter().chain(more).map(std::ffi::OsString::from);
+        let words = words.collect();
         let crate::args::Command::Run(args) = crate::args::parse(words).unwrap().command else {
             panic!("not run");
         };
@@ -473,6 +474,7 @@ fn guest_is_told_the_size_of_the_terminal() {
         super::adopt(&mut settings, guest, size).unwrap();
         settings.append.unwrap()
     };
+    let append = |guest: &str, size| append_of(&[], guest, size);
     let told = append("console=ttyS0", Some((120, 40)));
     assert_eq!(
         told,
@@ -485,4 +487,14 @@ fn guest_is_told_the_size_of_the_terminal() {
     ] {
         assert!(!append(guest, size).contains("virtarium.size"), "{guest}");
     }
+    // A virtio console tells its size itself.
+    let size = Some((120, 40));
+    let told = append_of(&["--serial", "null"], "console=ttyS0", size);
+    assert!(!told.contains("virtarium.size"));
+    assert!(!append("console=ttyS0 console=hvc0", size).contains("virtarium.size"));
+    let told = append_of(&["--console", "stdio"], "console=ttyS0", size);
+    assert!(
+        told.contains("virtarium.size"),
+        "the shell is on the serial port"
+    );
 }
