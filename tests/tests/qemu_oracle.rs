@@ -2,8 +2,9 @@
 //! integer operations on corner operands.
 //!
 //! `VIRTARIUM_RANDOM_INSTRUCTIONS` sets how many instructions random blocks run (200,000; ten
-//! million with `VIRTARIUM_SOAK=1`), `VIRTARIUM_SEED` repeats a run, and `VIRTARIUM_BLOCK` one
-//! block of it alone. Without `qemu-system-riscv64` the tests say so and pass.
+//! million with `VIRTARIUM_SOAK=1`), `VIRTARIUM_SEED` repeats a run, `VIRTARIUM_BLOCK` one block of
+//! it alone, and `VIRTARIUM_FIRST_BLOCK` its rest from that block on: one that jumps away meets the
+//! others of its batch. Without `qemu-system-riscv64` the tests say so and pass.
 
 use std::collections::HashMap;
 
@@ -55,7 +56,8 @@ fn random_blocks_leave_what_they_leave_in_qemu() {
     let goal = setting("VIRTARIUM_RANDOM_INSTRUCTIONS").unwrap_or(count);
     let only = setting("VIRTARIUM_BLOCK");
     let (each, batch) = overhead();
-    let (mut number, mut executed, mut reports) = (only.unwrap_or(0), 0, Vec::new());
+    let first = only.or(setting("VIRTARIUM_FIRST_BLOCK")).unwrap_or(0);
+    let (mut number, mut executed, mut reports) = (first, 0, Vec::new());
     let mut firsts = vec![0_u64; TABLE.len()];
     let mut sequences = HashMap::new();
     while executed < goal && reports.len() < 20 {
@@ -91,7 +93,7 @@ fn random_blocks_leave_what_they_leave_in_qemu() {
         assert_eq!(cut.steps, ours.steps, "seed {seed:#x}, before {number}");
         let theirs = qemu::run(&image, runner::signatures(), len);
         executed += ours.steps - batch - each * blocks.len() as u64;
-        reports.extend(compare(&blocks, &ours.bytes, &theirs));
+        reports.extend(compare(&blocks, &image, &ours.bytes, &theirs));
         if only.is_some() {
             break;
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use virtarium_machine::cpu::status;
 use virtarium_machine::isa::disassemble::{disassemble, f_name, x_name};
 use virtarium_machine::isa::{Op, decode};
+use virtarium_machine::mem::RAM_BASE;
 
 use super::block::Block;
 use super::layout::*;
@@ -44,8 +45,22 @@ fn slot_of(number: u16) -> usize {
     found.map_or(0, |n| SIG_CSRS + n)
 }
 
+/// The instruction at this address: the block's, or what else a block that jumps away finds in
+/// the image, as either privilege sees it.
+fn word_at(block: &Block, image: &[u8], pc: u64) -> Option<u32> {
+    if let Some((_, word)) = block.find(pc) {
+        return Some(word);
+    }
+    let read = |base: u64| {
+        let from = usize::try_from(pc.checked_sub(base)?).ok()?;
+        let bytes = image.get(from..from.checked_add(4)?)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    };
+    read(RAM_BASE).or_else(|| read(USER_VA))
+}
+
 /// Whether two words say the same.
-fn same(slot: usize, block: &Block, ours: &[u64], theirs: &[u64]) -> bool {
+fn same(slot: usize, block: &Block, image: &[u8], ours: &[u64], theirs: &[u64]) -> bool {
     if ours[slot] == theirs[slot] {
         return true;
     }
@@ -65,15 +80,15 @@ fn same(slot: usize, block: &Block, ours: &[u64], theirs: &[u64]) -> bool {
         .find(|trap| trap.contains(&slot));
     found.is_some_and(|trap| {
         let pick = |words: &[u64]| trap.map(|slot| words[slot]);
-        same_trap(block, pick(ours), pick(theirs))
+        same_trap(block, image, pick(ours), pick(theirs))
     })
 }
 
 /// Whether two traps (cause, address, value) differ in a way that is `known` only.
-fn same_trap(block: &Block, ours: [u64; 3], theirs: [u64; 3]) -> bool {
+fn same_trap(block: &Block, image: &[u8], ours: [u64; 3], theirs: [u64; 3]) -> bool {
     const ILLEGAL: u64 = 2;
     let [cause, pc, value] = ours;
-    let Some((_, word)) = block.find(pc) else {
+    let Some(word) = word_at(block, image, pc) else {
         return false;
     };
     let inst = decode(word);
@@ -94,15 +109,15 @@ fn same_trap(block: &Block, ours: [u64; 3], theirs: [u64; 3]) -> bool {
     cbo && value == rs1 && theirs[2] == rs1 & !63
 }
 
-/// The differences between what two machines left behind, block by block: which block, what
-/// differs first and how, and the block's text.
+/// The differences between what two machines left behind of an image, block by block: which
+/// block, what differs first and how, and the block's text.
 #[must_use]
-pub fn compare(blocks: &[Block], ours: &[u8], theirs: &[u8]) -> Vec<String> {
+pub fn compare(blocks: &[Block], image: &[u8], ours: &[u8], theirs: &[u8]) -> Vec<String> {
     let mut reports = Vec::new();
     for (n, block) in blocks.iter().enumerate() {
         let (ours, theirs) = (words(ours, n), words(theirs, n));
         let mut different = (0..SIGNATURE)
-            .filter(|slot| !same(*slot, block, &ours, &theirs))
+            .filter(|slot| !same(*slot, block, image, &ours, &theirs))
             .map(|slot| {
                 format!(
                     "{} {:#x} here, {:#x} in QEMU",
