@@ -181,6 +181,13 @@ fn apply(log: &Log, bytes: &mut Vec<u8>, window: std::ops::Range<usize>, loss: &
     }
 }
 
+/// See [`Log::extremes`].
+pub(super) fn extremes(log: &Log, at: usize) -> [CrashImage; 2] {
+    let mut cursor = Cursor::new(log);
+    cursor.advance(at);
+    [Loss::Everything, Loss::Nothing].map(|loss| cursor.image(loss, false))
+}
+
 /// Random crashes of a log; see [`Log::crashes`].
 #[derive(Clone, Debug)]
 pub struct Crashes<'a> {

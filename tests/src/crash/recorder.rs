@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use virtarium_backends::disk::{Store, StoreError};
 
-use super::images::{Crashes, EveryCrash};
+use super::images::{CrashImage, Crashes, EveryCrash, extremes};
 use crate::random::Rng;
 
 /// Something that happened to a store.
@@ -52,6 +52,13 @@ impl Log {
             .collect();
         points.sort_unstable();
         Crashes::new(self, seed, points)
+    }
+
+    /// What a crash before event `at` leaves that loses all since the last flush, and one that
+    /// loses nothing.
+    #[must_use]
+    pub fn extremes(&self, at: usize) -> [CrashImage; 2] {
+        extremes(self, at)
     }
 
     /// At every point of the log: all that came before it, nothing since the last flush, each
