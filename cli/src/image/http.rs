@@ -50,7 +50,7 @@ impl Failure {
 
 /// What to do after one attempt that failed.
 enum Broken {
-    /// A fault that may pass.
+    /// A fault that may pass. Who gives up says what else can be done.
     Retry(anyhow::Error),
     /// A fault that will not.
     Final(Failure),
@@ -113,7 +113,7 @@ impl Client {
             match self.bytes_once(url, limit) {
                 Ok(bytes) => return Ok(bytes),
                 Err(Broken::Retry(error)) if attempt >= BARREN_ATTEMPTS => {
-                    return Err(Failure::Other(error));
+                    return Err(Failure::Other(anyhow!("{error:#}; {OTHER_MIRROR}")));
                 }
                 Err(Broken::Final(failure)) => return Err(failure),
                 Err(Broken::Retry(_) | Broken::Restart) => {
@@ -225,14 +225,8 @@ impl Client {
             } else {
                 barren += 1;
                 if barren >= BARREN_ATTEMPTS {
-                    let advised = error.to_string().contains("--mirror");
-                    let remedy = if advised {
-                        String::new()
-                    } else {
-                        format!("; {OTHER_MIRROR}")
-                    };
                     return Err(Failure::Other(anyhow!(
-                        "gave up after {barren} attempts without a byte: {error:#}{remedy}"
+                        "gave up after {barren} attempts without a byte: {error:#}; {OTHER_MIRROR}"
                     )));
                 }
                 std::thread::sleep(pause);
@@ -326,10 +320,11 @@ fn open_part(part: &Path, start: u64) -> io::Result<File> {
 
 /// Sorts the client's errors by whether another attempt can help.
 fn broken(url: &str, error: ureq::Error) -> Broken {
-    let advice = "check the network and the proxy settings, or name another mirror with --mirror";
+    let advice = "check the network and the proxy settings";
     match error {
         ureq::Error::HostNotFound => Broken::Final(Failure::Other(anyhow!(
-            "cannot reach {url}: the host's name is not known; {advice}"
+            "cannot reach {url}: the host's name is not known; {advice}, or \
+             {OTHER_MIRROR}"
         ))),
         ureq::Error::BadUri(text) => Broken::Final(Failure::Other(anyhow!(
             "{url} is not a URL that can be fetched: {text}"

@@ -154,6 +154,10 @@ fn a_small_file_is_bounded() {
     let client = Client::direct();
     assert_eq!(client.bytes(&server.url(PATH), 100).unwrap().len(), 100);
     assert!(client.bytes(&server.url(PATH), 99).is_err());
+    server.answer(PATH, Answer::Status(503));
+    let error = client.bytes(&server.url(PATH), 100).unwrap_err();
+    let text = error.into_error().to_string();
+    assert!(text.contains("503") && text.contains("--mirror"), "{text}");
 }
 
 #[test]
