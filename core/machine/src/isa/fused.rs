@@ -55,8 +55,8 @@ pub trait Decoded: Backend {
 /// The sequences by name, each with its parts. A part that may go elsewhere is the last.
 ///
 /// Pairs are those that make up more than 0.2 % of what the programs of `guest/bench` and the
-/// boot of Debian's kernel execute, on average, and threes more than 0.4 %; the single ones spare
-/// looking at the state of the floating-point unit.
+/// boot of Debian's kernel execute, on average, and threes more than 0.4 %. The single ones spare
+/// looking at the state of the floating-point unit. The last are chosen by hand.
 macro_rules! with_sequences {
     ($then:ident! { $($rest:tt)* }) => {
         $then! {
@@ -227,7 +227,7 @@ macro_rules! with_sequences {
                 FmulDFaddDFltD = FmulD FaddD FltD;
                 FmulDFmulDFaddD = FmulD FmulD FaddD;
                 FmulDFmulDFmulD = FmulD FmulD FmulD;
-                // Fours: y[n] += a * x[n], as compilers write it, and the ends of functions.
+                // y[n] += a * x[n], as compilers write it; stores in a loop; ends of functions.
                 FldFldAddiFmulD = Fld Fld Addi FmulD;
                 FldFldAddiFmaddD = Fld Fld Addi FmaddD;
                 AddiFaddDFsdBne = Addi FaddD Fsd Bne;
@@ -300,20 +300,19 @@ fn rounds_to_nearest(inst: &Inst) -> bool {
     inst.rm == 0 || inst.rm == 7
 }
 
+/// The number of the first sequence among the [`Op`]s, where they follow one another.
+const FIRST: usize = SEQUENCES[0].0 as usize;
+
 /// The instruction in a slot, whatever sequence begins there.
 pub fn first_part(op: Op) -> Op {
     (op as usize)
-        .checked_sub(
-            SEQUENCES
-                .first()
-                .map_or(usize::MAX, |&(name, _)| name as usize),
-        )
+        .checked_sub(FIRST)
         .and_then(|number| SEQUENCES.get(number))
         .and_then(|(_, parts)| parts.first().copied())
         .unwrap_or(op)
 }
 
-// What may go elsewhere ends a sequence, and a sequence fits in a byte's worth of numbers.
+// What may go elsewhere ends a sequence, and the number of a sequence fits in a byte.
 const _: () = {
     assert!(SEQUENCES.len() < 256);
     let mut index = 0;
