@@ -29,9 +29,29 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let program = workspace::release_program()?;
     eprintln!("Press Ctrl-A X to leave; `poweroff` in the guest does it as well.");
     let status = Command::new(&program)
-        .arg("run")
-        .args(&options.arguments)
+        .args(arguments(options))
         .status()
         .with_context(|| format!("{} cannot be run", program.display()))?;
     Ok(process::exit_code(status))
+}
+
+/// What the program is called with: a guest with virtio devices to look at.
+fn arguments(options: &Options) -> impl Iterator<Item = &str> {
+    let ours = ["run", "--console", "--rng"].into_iter();
+    ours.chain(options.arguments.iter().map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guest_has_virtio_devices_and_what_the_user_adds() {
+        let options = Options {
+            terminal: true,
+            arguments: vec!["--cpus".to_owned(), "2".to_owned()],
+        };
+        let all: Vec<_> = arguments(&options).collect();
+        assert_eq!(all, ["run", "--console", "--rng", "--cpus", "2"]);
+    }
 }
