@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use chrono::DateTime;
 
 use super::tools::CROSS;
 use crate::image::cache::unwritable;
@@ -174,47 +175,12 @@ fn is_complaint(line: &str) -> bool {
 
 /// A time as the kernel prints it and `date` reads it: `Sat Aug 29 04:19:09 UTC 2026`.
 fn utc(seconds: u64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [(&str, u64); 12] = [
-        ("Jan", 31),
-        ("Feb", 28),
-        ("Mar", 31),
-        ("Apr", 30),
-        ("May", 31),
-        ("Jun", 30),
-        ("Jul", 31),
-        ("Aug", 31),
-        ("Sep", 30),
-        ("Oct", 31),
-        ("Nov", 30),
-        ("Dec", 31),
-    ];
-    // No package is of a later century, and years are counted one by one.
-    let seconds = seconds.min(u64::from(u32::MAX));
-    let (days, time) = (seconds / 86_400, seconds % 86_400);
-    let week = DAYS.get(days as usize % 7).copied().unwrap_or_default();
-    let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let (mut year, mut day) = (1970, days);
-    while day >= 365 + u64::from(leap(year)) {
-        day -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let mut name = "";
-    for (nth, (month, length)) in MONTHS.iter().enumerate() {
-        let length = length + u64::from(nth == 1 && leap(year));
-        name = month;
-        if day < length {
-            break;
-        }
-        day -= length;
-    }
-    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-    format!(
-        "{week} {name} {:>2} {hour:02}:{minute:02}:{second:02} UTC {year}",
-        day + 1
-    )
+    // No package is of a later century.
+    let seconds = i64::from(u32::try_from(seconds).unwrap_or(u32::MAX));
+    DateTime::from_timestamp(seconds, 0)
+        .unwrap_or_default()
+        .format("%a %b %e %H:%M:%S UTC %Y")
+        .to_string()
 }
 
 #[cfg(all(test, unix))]
