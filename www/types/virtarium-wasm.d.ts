@@ -1,0 +1,2 @@
+/** What wasm-bindgen writes; `build.mjs --bindgen FILE` says where it is. */
+declare module "virtarium-wasm";
