@@ -18,6 +18,11 @@ mod setup;
 mod stages;
 mod start;
 mod test;
+#[cfg(feature = "web")]
+mod web;
+#[cfg(not(feature = "web"))]
+#[path = "handover_web.rs"]
+mod web;
 mod workspace;
 
 #[derive(Parser)]
@@ -41,6 +46,8 @@ enum Command {
     Bench(bench::Options),
     /// Record a boot as the picture in the README
     Cast(cast::Options),
+    /// Build the page: the machine as WebAssembly, the element, the npm package
+    Web(web::Options),
     /// Fetch, build and list guest images (`virtarium image`)
     Image(image::Options),
 }
@@ -53,6 +60,7 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => fuzz::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Cast(options) => cast::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Web(options) => web::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Image(options) => image::run(&options),
     };
     result.unwrap_or_else(|error| {

@@ -10,7 +10,7 @@ mod needs;
 
 pub use needs::{Need, missing};
 
-use crate::process;
+use crate::{process, workspace};
 
 /// The core is built for it: it runs in a page as well.
 pub const WASM: &str = "wasm32-unknown-unknown";
@@ -50,6 +50,48 @@ pub fn has_target(target: &str) -> bool {
     let mut rustc = Command::new("rustc");
     rustc.args(["--print", "target-libdir", "--target", target]);
     process::output(&mut rustc).is_some_and(|folder| std::path::Path::new(folder.trim()).is_dir())
+}
+
+/// A target that what follows cannot do without.
+///
+/// # Errors
+/// If it is missing and cannot be added; with the line that adds it.
+pub fn target(target: &str) -> Result<()> {
+    if !has_target(target) {
+        add_target(target);
+    }
+    if !has_target(target) {
+        bail!(
+            "Rust's standard library for {target} is missing; install: rustup target add {target}"
+        );
+    }
+    Ok(())
+}
+
+/// The packages of www/, as its lock file has them. Nothing is done where they are there.
+///
+/// # Errors
+/// If Node is missing, or npm fails.
+pub fn npm() -> Result<()> {
+    let www = workspace::root().join("www");
+    // npm leaves a copy of the lock that it has installed.
+    let wanted = std::fs::metadata(www.join("package-lock.json")).and_then(|it| it.modified());
+    let there = std::fs::metadata(www.join("node_modules/.package-lock.json"));
+    if let (Ok(wanted), Ok(there)) = (wanted, there.and_then(|it| it.modified()))
+        && wanted <= there
+    {
+        return Ok(());
+    }
+    if !process::succeeds(Command::new("npm").arg("--version")) {
+        bail!(
+            "the page is built with Node.js 20 and npm, which are not there; on Debian, as root: apt-get install nodejs npm"
+        );
+    }
+    process::run(
+        Command::new("npm")
+            .current_dir(&www)
+            .args(["ci", "--no-audit", "--no-fund"]),
+    )
 }
 
 /// Adds a target where rustup is there to do it. A stage that needs it says when it is not.

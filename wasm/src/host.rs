@@ -1,0 +1,164 @@
+//! What stands behind the machine's devices in a worker.
+
+use std::collections::VecDeque;
+
+use virtarium_machine::host::{BlockRequest, BlockResult, ConsoleId, Host, Submitted, Token};
+
+use crate::disk::Disk;
+use crate::store::Batch;
+
+/// The disks and what was printed.
+#[derive(Default)]
+pub(crate) struct WebHost {
+    pub(crate) disks: Vec<Plugged>,
+    /// Printed and not yet taken: the UART's, then each virtio console's.
+    outputs: Vec<Vec<u8>>,
+}
+
+/// A disk in the machine.
+pub(crate) struct Plugged {
+    pub(crate) disk: Disk,
+    /// Flushes that are done when the next batch is in the database.
+    flushes: Vec<Token>,
+    /// The batch on its way to the database: its blocks, and the flushes that wait for it.
+    batch: Option<(Vec<u32>, Vec<Token>)>,
+    /// Flushes that the database has answered.
+    answered: VecDeque<(Token, BlockResult)>,
+    pub(crate) traffic: Traffic,
+}
+
+/// What a guest has asked of a disk so far.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    pub(crate) reads: u64,
+    pub(crate) bytes_read: u64,
+    /// Whatever changes the disk.
+    pub(crate) writes: u64,
+    pub(crate) bytes_written: u64,
+}
+
+impl Traffic {
+    fn count(&mut self, request: &BlockRequest) {
+        match request {
+            BlockRequest::Read { len, .. } => {
+                self.reads += 1;
+                self.bytes_read += len;
+            }
+            BlockRequest::Write { data, .. } => {
+                self.writes += 1;
+                self.bytes_written += data.len() as u64;
+            }
+            BlockRequest::Discard { .. } | BlockRequest::WriteZeroes { .. } => self.writes += 1,
+            BlockRequest::Flush => {}
+        }
+    }
+}
+
+impl Plugged {
+    pub(crate) fn new(disk: Disk) -> Self {
+        Self {
+            disk,
+            flushes: Vec::new(),
+            batch: None,
+            answered: VecDeque::new(),
+            traffic: Traffic::default(),
+        }
+    }
+
+    fn submit(&mut self, token: Token, request: &BlockRequest) -> Submitted {
+        self.traffic.count(request);
+        let submitted = self.disk.0.submit(token, request);
+        let flushed =
+            matches!(request, BlockRequest::Flush) && matches!(submitted, Submitted::Done(Ok(_)));
+        if flushed && self.disk.place().logged().is_some() {
+            self.flushes.push(token);
+            return Submitted::Pending;
+        }
+        submitted
+    }
+
+    /// What has to go to the database now: nothing while a batch is on its way, or while no
+    /// flush asks for one and it is not wanted anyway.
+    pub(crate) fn take_batch(&mut self, anyway: bool) -> Option<Batch> {
+        if self.batch.is_some() || (self.flushes.is_empty() && !anyway) {
+            return None;
+        }
+        let flushes = std::mem::take(&mut self.flushes);
+        match self.disk.place().logged()?.take_batch() {
+            Some(batch) => {
+                let numbers = batch.blocks.iter().map(|(number, _)| *number).collect();
+                self.batch = Some((numbers, flushes));
+                Some(batch)
+            }
+            None => {
+                let done = flushes.into_iter().map(|token| (token, Ok(Vec::new())));
+                self.answered.extend(done);
+                None
+            }
+        }
+    }
+
+    /// The database has taken the batch, or has not.
+    pub(crate) fn batch_done(&mut self, result: BlockResult) {
+        let Some((numbers, flushes)) = self.batch.take() else {
+            return;
+        };
+        if result.is_err()
+            && let Some(blocks) = self.disk.place().logged()
+        {
+            blocks.put_back(numbers);
+        }
+        let answers = flushes.into_iter().map(|token| (token, result.clone()));
+        self.answered.extend(answers);
+    }
+
+    /// Answers for the machine.
+    pub(crate) fn take_answers(&mut self) -> Vec<(Token, BlockResult)> {
+        let mut answers = self.disk.0.take_completed();
+        answers.extend(self.answered.drain(..));
+        answers
+    }
+}
+
+impl WebHost {
+    pub(crate) fn new(disks: Vec<Disk>, consoles: usize) -> Self {
+        Self {
+            disks: disks.into_iter().map(Plugged::new).collect(),
+            outputs: vec![Vec::new(); consoles + 1],
+        }
+    }
+
+    fn output(&mut self, console: ConsoleId) -> Option<&mut Vec<u8>> {
+        let place = match console {
+            ConsoleId::Uart => 0,
+            ConsoleId::Virtio(number) => number + 1,
+        };
+        self.outputs.get_mut(place)
+    }
+
+    /// What a console printed since the last call.
+    pub(crate) fn take_output(&mut self, console: ConsoleId) -> Vec<u8> {
+        self.output(console).map(std::mem::take).unwrap_or_default()
+    }
+}
+
+impl Host for WebHost {
+    fn block(&mut self, disk: usize, token: Token, request: &BlockRequest) -> Submitted {
+        match self.disks.get_mut(disk) {
+            Some(plugged) => plugged.submit(token, request),
+            None => Submitted::Done(Err(virtarium_machine::host::BlockError::Io)),
+        }
+    }
+
+    fn abandon(&mut self, token: Token) {
+        for plugged in &mut self.disks {
+            plugged.disk.0.abandon(token);
+        }
+    }
+
+    fn console(&mut self, console: ConsoleId, bytes: &[u8]) {
+        if let Some(output) = self.output(console) {
+            output.extend_from_slice(bytes);
+        }
+    }
+}

@@ -1,0 +1,367 @@
+/**
+ * The disks of a machine: their places, their images, and the traffic between the machine, the
+ * server and the database.
+ */
+
+import { Base, Disk, sha256 } from "virtarium-wasm";
+import { failure } from "./failure.js";
+import { ChunkSource, RangeSource, fetchFile } from "./source/index.js";
+import { openPlace } from "./storage.js";
+
+/** @typedef {import("virtarium-wasm").Machine} Machine */
+/** @typedef {import("../protocol.js").MachineDisk} MachineDisk */
+/** @typedef {import("../protocol.js").DiskEvent} DiskEvent */
+/** @typedef {import("./storage.js").Place} Place */
+
+/** Requests on their way for one disk. More wait in the machine. */
+const PARALLEL = 8;
+/** Bytes of an image that are kept in memory, in all. */
+const CACHE = 32 << 20;
+/** Bytes of a request for a part of an image without a manifest. */
+const RANGE = 256 << 10;
+/** No manifest is longer: that of the largest disk has a hash for each of 4 Mi chunks. */
+const MOST_MANIFEST = 512 << 20;
+/** Bytes of an exported file that are read at a time. */
+const PIECE = 1 << 20;
+
+/**
+ * Where the chunks of an image come from.
+ * @typedef {object} Source
+ * @property {(chunk: number, path: string) => Promise<Uint8Array>} fetch
+ * @property {(chunk: number, path: string, why: string) => Promise<Uint8Array>} corrupt again,
+ *   past caches, because what came was not the chunk
+ * @property {(chunk: number) => void} good
+ * @property {{fetched: number, bytes: number}} statistics
+ */
+
+/** A disk of a running machine. */
+export class PluggedDisk {
+  /** @type {Machine | null} */
+  #machine = null;
+  #number = 0;
+  #fetching = 0;
+  #writing = false;
+  #closed = false;
+
+  /**
+   * @param {MachineDisk} info
+   * @param {Place} place
+   * @param {Source | null} source
+   * @param {number} size
+   * @param {boolean} persisted
+   * @param {(event: DiskEvent) => void} tell
+   * @param {() => void} wake
+   */
+  constructor(info, place, source, size, persisted, tell, wake) {
+    this.info = info;
+    this.place = place;
+    this.source = source;
+    this.size = size;
+    this.persisted = persisted;
+    this.tell = tell;
+    this.wake = wake;
+  }
+
+  get name() {
+    return this.info.name;
+  }
+
+  /**
+   * The disk is in a machine now, as its n-th.
+   * @param {Machine} machine
+   * @param {number} number
+   */
+  plug(machine, number) {
+    this.#machine = machine;
+    this.#number = number;
+  }
+
+  /** Starts what the machine wants of the server and of the database. */
+  serve() {
+    const machine = this.#machine;
+    if (!machine || this.#closed) {
+      return;
+    }
+    while (this.source && this.#fetching < PARALLEL) {
+      const chunk = machine.nextFetch(this.#number);
+      if (chunk < 0) {
+        break;
+      }
+      this.#fetching += 1;
+      void this.#fetch(machine, this.source, chunk);
+    }
+    if (this.place.database) {
+      void this.#write(machine, false);
+    }
+    const refusal = machine.takeRefusal(this.#number);
+    if (refusal !== undefined) {
+      const full = refusal.startsWith("QuotaExceededError");
+      this.say(full ? "quota" : "evicted", `the browser refuses to write the disk ${this.name} (${refusal})`);
+    }
+  }
+
+  /**
+   * Makes everything stable that the guest has written. Fails with what the browser says.
+   */
+  async flush() {
+    const machine = this.#machine;
+    if (!machine || this.#closed) {
+      return;
+    }
+    if (!machine.flush(this.#number)) {
+      throw failure("storage", `the disk ${this.name} cannot be flushed (${machine.takeRefusal(this.#number) ?? "no reason is given"})`);
+    }
+    while (this.#writing) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await this.#write(machine, true);
+  }
+
+  /** Closes the file and gives the lock back; what the guest asks for then fails. */
+  detach() {
+    this.#machine?.detach(this.#number);
+    this.place.lock?.release();
+  }
+
+  /**
+   * Takes lock and file again, if nobody used the disk meanwhile.
+   * @param {() => void} onLost
+   */
+  async attach(onLost) {
+    await this.place.lock?.retake(onLost);
+    try {
+      if (this.place.file) {
+        this.#machine?.attach(this.#number, await this.place.file.handleAgain());
+      } else if (this.place.database && !(await this.place.database.isMine())) {
+        throw failure("locked", "the disk was used in another tab meanwhile; restart the machine to go on with what is on it now");
+      }
+    } catch (error) {
+      this.place.lock?.release();
+      throw error;
+    }
+  }
+
+  /** The end. What is on its way is dropped. */
+  close() {
+    this.detach();
+    this.#closed = true;
+    this.#machine = null;
+    this.place.database?.close();
+  }
+
+  /** The overlay, as docs/disk-format.md describes it. */
+  exportOverlay() {
+    const parts = [];
+    for (let at = 0; this.#machine; at += PIECE) {
+      const bytes = this.#machine.readOverlay(this.#number, at, PIECE);
+      if (!bytes) {
+        throw failure("storage", `the disk ${this.name} cannot be read`);
+      }
+      if (bytes.length === 0) {
+        break;
+      }
+      parts.push(/** @type {Uint8Array<ArrayBuffer>} */ (bytes));
+    }
+    return new Blob(parts, { type: "application/octet-stream" });
+  }
+
+  /**
+   * @param {DiskEvent["code"]} code
+   * @param {string} error
+   */
+  say(code, error) {
+    this.tell({ event: "disk", name: this.name, kind: this.place.kind, persisted: this.persisted, code, error });
+  }
+
+  /** Says where the disk's changes are kept. */
+  introduce() {
+    this.tell({ event: "disk", name: this.name, kind: this.place.kind, persisted: this.persisted });
+  }
+
+  /**
+   * @param {Machine} machine
+   * @param {Source} source
+   * @param {number} chunk
+   */
+  async #fetch(machine, source, chunk) {
+    try {
+      const path = machine.chunkPath(this.#number, chunk) ?? "";
+      let bytes = await source.fetch(chunk, path);
+      while (!this.#closed) {
+        try {
+          machine.fetched(this.#number, chunk, bytes);
+          break;
+        } catch (error) {
+          if (!(error instanceof Error) || !("code" in error)) {
+            throw error;
+          }
+          bytes = await source.corrupt(chunk, path, error.message);
+        }
+      }
+      source.good(chunk);
+    } catch (error) {
+      if (this.#closed) {
+        return;
+      }
+      const { code, message } = /** @type {{code?: unknown, message?: string}} */ (error ?? {});
+      machine.fetchFailed(this.#number, chunk);
+      const told = /** @type {DiskEvent["code"]} */ (["changed", "integrity", "range"].includes(String(code)) ? code : "offline");
+      this.say(told, `${message ?? error}`);
+    } finally {
+      this.#fetching -= 1;
+      if (!this.#closed) {
+        this.serve();
+        this.wake();
+      }
+    }
+  }
+
+  /**
+   * @param {Machine} machine
+   * @param {boolean} all whether nobody's flush asks for it
+   */
+  async #write(machine, all) {
+    if (this.#writing || !this.place.database) {
+      return;
+    }
+    this.#writing = true;
+    try {
+      for (let batch; (batch = machine.takeBatch(this.#number, all)); ) {
+        try {
+          await this.place.database.write(/** @type {any} */ (batch));
+          machine.batchDone(this.#number, true, false);
+        } catch (error) {
+          const { code, message } = /** @type {{code?: string, message?: string}} */ (error);
+          machine.batchDone(this.#number, false, code === "quota");
+          this.say(code === "quota" || code === "locked" ? code : "evicted", message ?? String(error));
+          if (all) {
+            throw error;
+          }
+          break;
+        }
+        this.wake();
+      }
+    } finally {
+      this.#writing = false;
+      this.wake();
+    }
+  }
+}
+
+/**
+ * Opens the disks of a machine, all or none.
+ * @param {MachineDisk[]} infos
+ * @param {object} options
+ * @param {string | null} options.persist
+ * @param {boolean} options.steal
+ * @param {(disk: string) => void} options.onLost
+ * @param {(event: DiskEvent) => void} options.tell
+ * @param {(event: import("../protocol.js").ProgressEvent) => void} options.progress
+ * @param {() => void} options.wake
+ * @returns {Promise<{plugged: PluggedDisk, disk: Disk}[]>}
+ */
+export async function openDisks(infos, { persist, steal, onLost, tell, progress, wake }) {
+  const persisted = persist !== null && ((await navigator.storage?.persisted?.()) ?? false);
+  /** @type {{plugged: PluggedDisk, disk: Disk}[]} */
+  const opened = [];
+  try {
+    for (const info of infos) {
+      const image = await openImage(info, tell, progress);
+      const keep = info.readonly ? null : persist;
+      const place = await openPlace(keep, info.name, { steal, onLost: () => onLost(info.name) });
+      let disk;
+      try {
+        disk = Disk.open(place.storage, image.base, Math.floor(CACHE / infos.length));
+      } catch (error) {
+        place.lock?.release();
+        throw named(error, info.name);
+      }
+      const plugged = new PluggedDisk(info, place, image.source, disk.size, persisted && place.kind !== "memory", tell, wake);
+      opened.push({ plugged, disk });
+    }
+  } catch (error) {
+    for (const { plugged, disk } of opened) {
+      disk.free();
+      plugged.close();
+    }
+    throw error;
+  }
+  return opened;
+}
+
+/**
+ * Checks an overlay that is to take a disk's place: that it is one, and over this image.
+ * @param {MachineDisk} info
+ * @param {import("virtarium-wasm").Storage} storage
+ */
+export async function checkOverlay(info, storage) {
+  const image = await openImage(info, () => {}, () => {});
+  try {
+    Disk.open(storage, image.base, 0).free();
+  } catch (error) {
+    throw named(error, info.name);
+  }
+}
+
+/**
+ * What is known of a disk's image before any of it is fetched.
+ * @param {MachineDisk} info
+ * @param {(event: DiskEvent) => void} tell
+ * @param {(event: import("../protocol.js").ProgressEvent) => void} progress
+ * @returns {Promise<{base: Base, source: Source | null}>}
+ */
+async function openImage(info, tell, progress) {
+  /** @param {{state: string, url: string, error?: Error}} trouble */
+  const onTrouble = (trouble) => {
+    const recovered = trouble.state === "over";
+    const error = recovered ? undefined : trouble.error?.message;
+    tell({ event: "disk", name: info.name, kind: "memory", persisted: false, code: "offline", error, recovered });
+  };
+  if (info.manifest !== undefined) {
+    progress({ event: "progress", phase: "manifest", what: info.name, loaded: 0, total: 0 });
+    const text = await fetchFile({ url: info.manifest }, { hash: sha256, limit: MOST_MANIFEST, cache: "no-cache" });
+    progress({ event: "progress", phase: "manifest", what: info.name, loaded: text.length, total: text.length });
+    const base = named(() => Base.manifest(text), info.name);
+    return { base, source: new ChunkSource(info.manifest, base, { onTrouble }) };
+  }
+  if (info.url !== undefined) {
+    const ranges = new RangeSource(info.url, { onTrouble });
+    const { size, identity } = await ranges.probe();
+    const base = named(() => Base.unverified(size, RANGE, sha256(new TextEncoder().encode(identity))), info.name);
+    return {
+      base,
+      source: {
+        fetch: (chunk) => ranges.read(chunk * RANGE, Math.min(RANGE, size - chunk * RANGE)),
+        corrupt: () => Promise.reject(failure("integrity", `${info.url}: a part has another length than was asked for`)),
+        good: () => {},
+        statistics: ranges.statistics,
+      },
+    };
+  }
+  return { base: named(() => Base.zeros(info.size ?? 0), info.name), source: null };
+}
+
+/**
+ * Runs what may fail, or takes an error, and has its message begin with the disk's name.
+ * @template T
+ * @param {T | (() => T)} what
+ * @param {string} disk
+ * @returns {T}
+ */
+function named(what, disk) {
+  /** @param {unknown} error */
+  const name = (error) => {
+    if (error instanceof Error) {
+      error.message = `disk ${disk}: ${error.message}`;
+    }
+    return error;
+  };
+  if (typeof what !== "function") {
+    return /** @type {T} */ (name(what));
+  }
+  try {
+    return /** @type {() => T} */ (what)();
+  } catch (error) {
+    throw name(error);
+  }
+}

@@ -1,0 +1,557 @@
+/**
+ * One machine in this worker, from its files to its end.
+ *
+ * Calls that change what the machine does run one after the other (`#inTurn`): a page may call
+ * `stop` while `create` still downloads.
+ */
+
+import { Machine, MachineOptions, Storage } from "virtarium-wasm";
+import { PROTOCOL } from "../protocol.js";
+import { checkOverlay, openDisks } from "./disks.js";
+import { failure } from "./failure.js";
+import { Consoles } from "./consoles.js";
+import { Loop } from "./loop.js";
+import { fetchParts, loadModule } from "./parts.js";
+import { blocksOf } from "./storage.js";
+import { Usage } from "./usage.js";
+
+/** @typedef {import("../protocol.js").CreateOptions} CreateOptions */
+/** @typedef {import("../protocol.js").WorkerEvent} WorkerEvent */
+/** @typedef {import("../protocol.js").WorkerState} WorkerState */
+/** @typedef {import("./disks.js").PluggedDisk} PluggedDisk */
+
+export class Session {
+  #post;
+  /** @type {CreateOptions | null} */
+  #options = null;
+  /** @type {WorkerState} */
+  #state = "loading";
+  /** @type {Machine | null} */
+  #machine = null;
+  /** @type {Loop | null} */
+  #loop = null;
+  /** @type {PluggedDisk[]} */
+  #disks = [];
+  /** @type {Consoles | null} */
+  #consoles = null;
+  #usage = new Usage();
+  /** Whether the machine ran when the page went to sleep; null if it is awake. @type {boolean | null} */
+  #asleep = null;
+  /** What `runTo` waits for. @type {{resolve: (count: number) => void, reject: (error: Error) => void} | null} */
+  #counting = null;
+  /** @type {Promise<unknown>} */
+  #turn = Promise.resolve();
+  #panic = "";
+
+  /** @param {(event: WorkerEvent, transfer?: Transferable[]) => void} post */
+  constructor(post) {
+    this.#post = post;
+  }
+
+  /** @param {CreateOptions} options */
+  create(options) {
+    return this.#inTurn(async () => {
+      if (this.#options) {
+        throw failure("unsupported", "this worker has a machine already; make another worker");
+      }
+      if (options.protocol !== PROTOCOL) {
+        throw failure("unsupported", `the page speaks version ${options.protocol} of the protocol and the worker ${PROTOCOL}: the two files are of different releases`);
+      }
+      this.#options = options;
+      this.#say("loading");
+      await loadModule(options.wasmUrl, (event) => this.#post(event), (message) => (this.#panic = message));
+      await this.#build();
+      this.#say("created");
+      return {
+        consoles: options.machine.consoles,
+        disks: this.#disks.map(({ name, size, place, persisted, info }) => ({ name, size, kind: place.kind, persisted, readonly: info.readonly })),
+      };
+    });
+  }
+
+  start() {
+    return this.#inTurn(async () => {
+      if (this.#state === "running") {
+        return;
+      }
+      if (this.#state === "off") {
+        await this.#rebuild();
+      }
+      this.#run();
+    });
+  }
+
+  pause() {
+    return this.#inTurn(async () => {
+      if (this.#state !== "running") {
+        return;
+      }
+      this.#loop?.stop();
+      this.#around(0);
+      this.#say("paused");
+      await this.#flush();
+    });
+  }
+
+  reset() {
+    return this.#inTurn(async () => {
+      if (this.#state === "off") {
+        await this.#rebuild();
+        this.#run();
+        return;
+      }
+      this.#need().reset();
+      this.#consoles?.forget();
+      this.#loop?.wake();
+    });
+  }
+
+  stop() {
+    return this.#inTurn(() => this.#switchOff(undefined));
+  }
+
+  dispose() {
+    return this.#inTurn(async () => {
+      try {
+        if (this.#machine && this.#state !== "crashed") {
+          await this.#switchOff(undefined);
+        }
+      } finally {
+        this.#tearDown();
+      }
+    });
+  }
+
+  suspend() {
+    return this.#inTurn(async () => {
+      if (this.#asleep !== null || !this.#machine || this.#state === "off") {
+        return;
+      }
+      this.#asleep = this.#loop?.running ?? false;
+      this.#loop?.stop();
+      this.#around(0);
+      try {
+        await this.#flush();
+      } finally {
+        for (const disk of this.#disks) {
+          disk.detach();
+        }
+      }
+    });
+  }
+
+  resume() {
+    return this.#inTurn(async () => {
+      if (this.#asleep === null) {
+        return;
+      }
+      for (const disk of this.#disks) {
+        await disk.attach(() => this.#lost(disk.name));
+      }
+      const ran = this.#asleep;
+      this.#asleep = null;
+      if (ran) {
+        this.#loop?.start();
+      }
+    });
+  }
+
+  /**
+   * @param {number} console
+   * @param {Uint8Array} bytes
+   */
+  write(console, bytes) {
+    this.#need();
+    const written = this.#consoles?.write(console, bytes);
+    this.#loop?.wake();
+    return written;
+  }
+
+  /**
+   * @param {number} console
+   * @param {number} cols
+   * @param {number} rows
+   */
+  resize(console, cols, rows) {
+    this.#consoles?.resize(console, cols, rows);
+    this.#loop?.wake();
+  }
+
+  /**
+   * @param {number} console
+   * @param {number} bytes
+   */
+  ack(console, bytes) {
+    if (this.#consoles?.ack(console, bytes) && this.#state === "running" && this.#asleep === null) {
+      this.#loop?.start();
+    }
+  }
+
+  stats() {
+    return this.#usage.stats(this.#need(), this.#disks);
+  }
+
+  digest() {
+    if (this.#loop?.running) {
+      throw failure("unsupported", "the digest of a machine that runs is of no use: pause it first");
+    }
+    return this.#need().digest();
+  }
+
+  /** @param {number} count */
+  runTo(count) {
+    this.#need();
+    if (this.#options?.clock !== "deterministic") {
+      throw failure("unsupported", 'runTo needs the clock "deterministic": with the host\'s no count is the same twice');
+    }
+    return new Promise((resolve, reject) => {
+      this.#counting = { resolve, reject };
+      this.#say("running");
+      this.#loop?.runTo(count);
+    });
+  }
+
+  /** @param {string} name */
+  exportDisk(name) {
+    return this.#inTurn(async () => {
+      const disk = this.#disk(name);
+      const ran = this.#loop?.running;
+      this.#loop?.stop();
+      try {
+        await disk.flush();
+        return disk.exportOverlay();
+      } finally {
+        if (ran) {
+          this.#loop?.start();
+        }
+      }
+    });
+  }
+
+  /**
+   * @param {string} name
+   * @param {Blob} overlay
+   */
+  importDisk(name, overlay) {
+    return this.#inTurn(() =>
+      this.#replace(name, async (disk) => {
+        const { file, database, kind } = disk.place;
+        if (file) {
+          const handle = await file.stage(overlay);
+          try {
+            await checkOverlay(disk.info, Storage.fromHandle(handle));
+          } catch (error) {
+            await file.unstage();
+            throw error;
+          }
+          await file.settle();
+        } else if (database) {
+          const bytes = new Uint8Array(await overlay.arrayBuffer());
+          await checkOverlay(disk.info, memoryOf(bytes));
+          await database.replace(bytes);
+        } else {
+          throw failure("unsupported", `the disk ${name} is kept in ${kind}, and what is imported would be gone with the machine`);
+        }
+      }),
+    );
+  }
+
+  /** @param {string} name */
+  resetDisk(name) {
+    return this.#inTurn(() =>
+      this.#replace(name, async ({ place }) => {
+        await place.file?.delete();
+        await place.database?.delete();
+      }),
+    );
+  }
+
+  sync() {
+    return this.#inTurn(() => this.#flush());
+  }
+
+  /**
+   * Anything that a call threw: an error of the module's ends the machine.
+   * @param {unknown} error
+   */
+  look(error) {
+    if (error instanceof WebAssembly.RuntimeError) {
+      this.#crash(error);
+    }
+  }
+
+  /**
+   * @template T
+   * @param {() => Promise<T>} call
+   * @returns {Promise<T>}
+   */
+  #inTurn(call) {
+    const result = this.#turn.then(call);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  #need() {
+    if (!this.#machine) {
+      throw failure("unsupported", "there is no machine yet");
+    }
+    return this.#machine;
+  }
+
+  /** @param {string} name */
+  #disk(name) {
+    const disk = this.#disks.find((disk) => disk.name === name);
+    if (!disk) {
+      throw failure("not-found", `the machine has no disk ${JSON.stringify(name)}; it has ${this.#disks.map((disk) => disk.name).join(", ") || "none"}`);
+    }
+    return disk;
+  }
+
+  /** Fetches the files and builds the machine out of them. */
+  async #build() {
+    const options = /** @type {CreateOptions} */ (this.#options);
+    const { machine: info } = options;
+    const progress = (/** @type {import("../protocol.js").ProgressEvent} */ event) => this.#post(event);
+    const parts = await fetchParts(info, progress);
+    const opened = await openDisks(info.disks, {
+      persist: options.persist,
+      steal: options.steal ?? false,
+      onLost: (name) => this.#lost(name),
+      tell: (event) => this.#post(event),
+      progress,
+      wake: () => this.#loop?.wake(),
+    });
+    try {
+      this.#machine = new Machine(assemble(options, parts, opened));
+    } catch (error) {
+      for (const { plugged } of opened) {
+        plugged.close();
+      }
+      throw error;
+    }
+    const machine = this.#machine;
+    this.#disks = opened.map(({ plugged }, number) => {
+      plugged.plug(machine, number);
+      return plugged;
+    });
+    this.#usage = new Usage();
+    this.#consoles = new Consoles(machine, info.consoles, (event, transfer) => this.#post(event, transfer));
+    this.#loop = new Loop(machine, () => this.#around(), (stop) => this.#stopped(stop));
+    for (const disk of this.#disks) {
+      disk.introduce();
+    }
+  }
+
+  async #rebuild() {
+    this.#say("loading");
+    this.#tearDown();
+    try {
+      await this.#build();
+    } catch (error) {
+      this.#say("off");
+      throw error;
+    }
+  }
+
+  #run() {
+    this.#say("running");
+    this.#loop?.start();
+  }
+
+  /**
+   * What is done behind a slice.
+   * @param {number} took milliseconds
+   */
+  #around(took) {
+    this.#usage.slice(took);
+    const flooded = this.#consoles?.exchange();
+    for (const disk of this.#disks) {
+      disk.serve();
+    }
+    if (this.#machine) {
+      const activity = this.#usage.activity(this.#machine, this.#disks);
+      if (activity) {
+        this.#post(activity);
+      }
+    }
+    if (flooded) {
+      // The page lags behind: as with a slow terminal, the guest waits.
+      this.#loop?.stop();
+    }
+  }
+
+  /** @param {"off" | "reset" | "count" | Error} stop */
+  #stopped(stop) {
+    if (stop instanceof Error) {
+      this.#crash(stop);
+    } else if (stop === "count") {
+      this.#counted();
+    } else if (stop === "reset") {
+      this.#need().reset();
+      this.#consoles?.forget();
+      this.#loop?.wake();
+    } else {
+      this.#counted();
+      const code = this.#need().exitCode;
+      void this.#inTurn(() => this.#switchOff(code)).catch((error) => this.look(error));
+    }
+  }
+
+  #counted() {
+    if (this.#counting) {
+      const { resolve } = this.#counting;
+      this.#counting = null;
+      this.#say("paused");
+      resolve(this.#need().instructions());
+    }
+  }
+
+  /** @param {number | undefined} code */
+  async #switchOff(code) {
+    if (this.#state === "off" || this.#state === "crashed" || !this.#machine) {
+      return;
+    }
+    this.#loop?.stop();
+    this.#around(0);
+    try {
+      await this.#flush();
+    } finally {
+      for (const disk of this.#disks) {
+        disk.detach();
+      }
+      this.#asleep = null;
+      this.#say("off", code);
+    }
+  }
+
+  async #flush() {
+    for (const disk of this.#disks) {
+      await disk.flush();
+    }
+  }
+
+  /**
+   * Another tab has taken a disk: nothing may be written any more.
+   * @param {string} name
+   */
+  #lost(name) {
+    this.#loop?.stop();
+    for (const disk of this.#disks) {
+      disk.detach();
+      if (disk.name === name) {
+        disk.say("locked", `the disk ${name} was taken over by another tab`);
+      }
+    }
+    this.#asleep = null;
+    this.#say("off");
+  }
+
+  /**
+   * Puts something else into a disk's place, and builds the machine again if it was there.
+   * @param {string} name
+   * @param {(disk: PluggedDisk) => Promise<void>} change
+   */
+  async #replace(name, change) {
+    if (this.#state !== "created" && this.#state !== "off") {
+      throw failure("unsupported", "a disk can be replaced while the machine is off: stop it first");
+    }
+    const disk = this.#disk(name);
+    const { lock, database } = disk.place;
+    for (const each of this.#disks) {
+      each.detach();
+    }
+    await lock?.retake(() => {});
+    try {
+      await change(disk);
+    } finally {
+      lock?.release();
+      database?.close();
+      if (this.#state === "created") {
+        this.#tearDown();
+        await this.#build();
+      }
+    }
+  }
+
+  #tearDown() {
+    this.#loop?.close();
+    for (const disk of this.#disks) {
+      disk.close();
+    }
+    if (this.#state !== "crashed") {
+      this.#machine?.free();
+    }
+    this.#machine = null;
+    this.#loop = null;
+    this.#consoles = null;
+    this.#disks = [];
+  }
+
+  /** @param {Error} error */
+  #crash(error) {
+    if (this.#state === "crashed") {
+      return;
+    }
+    this.#loop?.stop();
+    this.#counting?.reject(Object.assign(error, { code: "crashed" }));
+    this.#counting = null;
+    this.#post({ event: "crash", message: this.#panic || error.message, stack: error.stack ?? "" });
+    this.#say("crashed");
+  }
+
+  /**
+   * @param {WorkerState} state
+   * @param {number} [code]
+   */
+  #say(state, code) {
+    this.#state = state;
+    this.#post({ event: "state", state, ...(code === undefined ? {} : { code }) });
+  }
+}
+
+/**
+ * @param {CreateOptions} options
+ * @param {{kernel: Uint8Array, initrd: Uint8Array | undefined}} parts
+ * @param {{disk: import("virtarium-wasm").Disk, plugged: PluggedDisk}[]} disks
+ */
+function assemble({ machine: info, clock, seed, epoch, cols, rows }, { kernel, initrd }, disks) {
+  const deterministic = clock === "deterministic";
+  const options = new MachineOptions();
+  options.memory = info.memory;
+  options.harts = info.cpus;
+  options.hostClock = !deterministic;
+  if (seed !== undefined) {
+    options.seed = BigInt.asUintN(64, BigInt(seed));
+  } else if (!deterministic) {
+    options.seed = crypto.getRandomValues(new BigUint64Array(1))[0] ?? 0n;
+  }
+  if (epoch !== undefined) {
+    options.epoch = epoch;
+  } else if (!deterministic) {
+    options.epoch = Math.floor(Date.now() / 1000);
+  }
+  options.boot(kernel, initrd, info.append);
+  for (const { disk, plugged } of disks) {
+    options.addDisk(disk, plugged.info.readonly ?? false, plugged.name.slice(0, 20));
+  }
+  for (let console = 0; console < info.consoles; console += 1) {
+    options.addConsole(console === 0 ? cols ?? 80 : 0, console === 0 ? rows ?? 24 : 0);
+  }
+  if (info.rng) {
+    options.addEntropy();
+  }
+  return options;
+}
+
+/**
+ * A file in memory.
+ * @param {Uint8Array} bytes
+ */
+function memoryOf(bytes) {
+  const storage = Storage.memory(true);
+  for (const [number, block] of blocksOf(bytes)) {
+    storage.restoreBlock(number, block);
+  }
+  storage.restoreLength(bytes.length);
+  return storage;
+}

@@ -1,0 +1,140 @@
+//! `cargo xtask web`: the machine as WebAssembly, its bindings, and what a page loads.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::process::{self, cargo};
+use crate::{setup, workspace};
+
+/// The name of the bindings.
+const BINDINGS: &str = "virtarium_wasm";
+/// What a page downloads before the guest's image.
+const DOWNLOADS: [&str; 3] = ["virtarium.js", "worker.js", "virtarium.wasm"];
+
+/// How the page is built.
+#[derive(Args)]
+pub struct Options {
+    /// Where the page goes [default: target/web]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Also the folder of the npm package
+    #[arg(long)]
+    npm: Option<PathBuf>,
+    /// Readable scripts with source maps, and no optimiser behind the compiler's
+    #[arg(long)]
+    dev: bool,
+}
+
+/// Builds the page, and says how large it is.
+///
+/// # Errors
+/// If a tool is missing or fails.
+pub fn run(options: &Options) -> Result<()> {
+    setup::target(setup::WASM)?;
+    setup::npm()?;
+    let module = compile()?;
+    let www = workspace::root().join("www");
+    let bindings = www.join("wasm");
+    bind(&module, &bindings)?;
+    let mut module = bindings.join(format!("{BINDINGS}_bg.wasm"));
+    if !options.dev {
+        module = optimise(&www, &module)?;
+    }
+    let target = workspace::target();
+    let out = options.out.clone().unwrap_or_else(|| target.join("web"));
+    let mut node = Command::new("node");
+    node.current_dir(&www)
+        .args(["build.mjs", "--single", "--out"])
+        .arg(&out)
+        .arg("--wasm")
+        .arg(&module)
+        .arg("--bindgen")
+        .arg(bindings.join(format!("{BINDINGS}.js")));
+    if let Some(npm) = &options.npm {
+        node.arg("--npm").arg(npm);
+    }
+    if options.dev {
+        node.arg("--dev");
+    }
+    process::run(&mut node)?;
+    report(&out)
+}
+
+fn compile() -> Result<PathBuf> {
+    process::run(cargo().args([
+        "build",
+        "--package",
+        "virtarium-wasm",
+        "--target",
+        setup::WASM,
+        "--profile",
+        "web",
+    ]))?;
+    Ok(workspace::target().join("wasm32-unknown-unknown/web/virtarium_wasm.wasm"))
+}
+
+/// Generates the bindings. The generator is a library of the version that the module is built
+/// with, so the two cannot differ.
+fn bind(module: &Path, out: &Path) -> Result<()> {
+    eprintln!("generating bindings in {}", out.display());
+    Bindgen::new()
+        .input_path(module)
+        .out_name(BINDINGS)
+        .web(true)
+        .and_then(|bindgen| bindgen.typescript(true).generate(out))
+        .map_err(|error| anyhow!("wasm-bindgen: {error:#}"))
+}
+
+/// Runs Binaryen's optimiser, which knows what LLVM leaves out.
+fn optimise(www: &Path, module: &Path) -> Result<PathBuf> {
+    let out = module.with_extension("opt.wasm");
+    process::run(
+        Command::new("node")
+            .current_dir(www)
+            .arg("node_modules/binaryen/bin/wasm-opt")
+            .args(["-O3", "--strip-producers", "--strip-target-features"])
+            .args(FEATURES)
+            .arg(module)
+            .arg("-o")
+            .arg(&out),
+    )?;
+    Ok(out)
+}
+
+/// What every browser of the last years has, and the compiler uses.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-sign-ext",
+    "--enable-nontrapping-float-to-int",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+    "--enable-multivalue",
+];
+
+/// Prints what a page downloads.
+fn report(out: &Path) -> Result<()> {
+    let mut sum = 0;
+    for name in DOWNLOADS {
+        let path = out.join(name);
+        let bytes = fs::read(&path).with_context(|| format!("{}", path.display()))?;
+        let packed = gzip(&bytes)?;
+        sum += packed;
+        eprintln!("{name:16} {:>9} bytes {packed:>9} by gzip -9", bytes.len());
+    }
+    eprintln!("{:16} {:>15} {sum:>9} by gzip -9", "together", "");
+    Ok(())
+}
+
+fn gzip(bytes: &[u8]) -> Result<usize> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).context("gzip")?;
+    Ok(encoder.finish().context("gzip")?.len())
+}
