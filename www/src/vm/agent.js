@@ -1,0 +1,306 @@
+/** @import { VmConsole } from "./console.js" */
+import { Base64Decoder, encodeLines } from "./base64.js";
+import { VmError, abortError, asVmError, deadline, throwIfAborted } from "./errors.js";
+import { MarkerScanner, newNonce, quote, wrap } from "./marker.js";
+
+/** Bytes of a file that one command carries, so that it is one write; the next waits for its answer. */
+const PIECE = 47104;
+/** What `run` keeps of an output where its caller does not say. */
+const OUTPUT_LIMIT = 16 * 1024 * 1024;
+/** How long a probe waits before the next, and how long one that was sent may still be answered. */
+const PROBE_MS = 400;
+const PROBE_MAX_MS = 4000;
+/** How long an interrupted command has to end before the shell counts as busy with it. */
+const INTERRUPT_MS = 3000;
+
+/**
+ * @typedef {object} RunResult
+ * @property {number} code      the command's exit status
+ * @property {string} output    what it printed, both streams, as UTF-8
+ * @property {Uint8Array} bytes the same as bytes
+ */
+
+/**
+ * @typedef {(progress: {loaded: number, total: number}) => void} OnProgress
+ */
+
+/**
+ * The shell on the console of its own: runs commands and moves files. One command at a time; the
+ * others wait in the order of their calls.
+ */
+export class Agent {
+  #console;
+  /** @type {Promise<unknown>} */
+  #tail = Promise.resolve();
+  /** The shell has answered since it was last in doubt. */
+  #known = false;
+  /** @type {VmError|undefined} */
+  #ended;
+  /** @type {Set<(error: VmError) => void>} */
+  #running = new Set();
+
+  /** @param {VmConsole} console */
+  constructor(console) {
+    this.#console = console;
+  }
+
+  /**
+   * @param {string} command
+   * @param {{timeout?: number, signal?: AbortSignal, limit?: number}} [options]
+   *   `limit`: bytes of output, above which the command is interrupted
+   * @returns {Promise<RunResult>}
+   */
+  run(command, { timeout, signal, limit = OUTPUT_LIMIT } = {}) {
+    return this.#queue(timeout, signal, async (within) => {
+      /** @type {Uint8Array[]} */
+      const parts = [];
+      let size = 0;
+      const code = await this.#command(command, within, (bytes) => {
+        size += bytes.length;
+        if (size > limit) {
+          throw new VmError("memory", `the command printed more than ${limit} bytes`, { detail: { limit } });
+        }
+        parts.push(bytes.slice());
+      });
+      const bytes = new Uint8Array(size);
+      let at = 0;
+      for (const part of parts) {
+        bytes.set(part, at);
+        at += part.length;
+      }
+      return { code, bytes, output: new TextDecoder().decode(bytes) };
+    });
+  }
+
+  /**
+   * Writes a file into the guest: beside its place first, then renamed, so that an upload that
+   * breaks off leaves the old file.
+   * @param {string} path
+   * @param {Blob|Uint8Array|ArrayBuffer|string} data
+   * @param {{timeout?: number, signal?: AbortSignal, onProgress?: OnProgress}} [options]
+   * @returns {Promise<void>}
+   */
+  upload(path, data, { timeout, signal, onProgress } = {}) {
+    const blob = data instanceof Blob ? data : new Blob([/** @type {BlobPart} */ (data)]);
+    return this.#queue(timeout, signal, async (within) => {
+      checkPath(path);
+      const part = quote(`${path}.part`);
+      await this.#must(`: >${part}`, within, "not-found", `${path} cannot be written`);
+      try {
+        onProgress?.({ loaded: 0, total: blob.size });
+        for (let at = 0; at < blob.size; at += PIECE) {
+          const bytes = new Uint8Array(await blob.slice(at, at + PIECE).arrayBuffer());
+          const text = new TextDecoder().decode(encodeLines(bytes));
+          await this.#must(`base64 -d >>${part} <<\\END\n${text}END`, within, "quota", `${path} cannot be written`);
+          onProgress?.({ loaded: at + bytes.length, total: blob.size });
+        }
+        const size = await this.#must(`wc -c <${part}`, within, "crashed", `${path} cannot be read back`);
+        if (Number(size.trim()) !== blob.size) {
+          throw new VmError("integrity", `${path}: ${blob.size} bytes were sent and ${size.trim()} arrived`);
+        }
+        await this.#must(`mv -f ${part} ${quote(path)}`, within, "not-found", `${path} cannot be written`);
+      } catch (error) {
+        const left = deadline(undefined, INTERRUPT_MS);
+        await this.#command(`rm -f ${part}`, left.signal, () => {}).catch(() => {});
+        left.done();
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Reads a file of the guest.
+   * @param {string} path
+   * @param {{timeout?: number, signal?: AbortSignal, onProgress?: OnProgress}} [options]
+   * @returns {Promise<Blob>}
+   */
+  download(path, { timeout, signal, onProgress } = {}) {
+    return this.#queue(timeout, signal, async (within) => {
+      checkPath(path);
+      const file = quote(path);
+      const told = await this.#must(`if [ -d ${file} ]; then echo 'it is a directory'; false; else wc -c <${file}; fi`,
+        within, "not-found", `${path} cannot be read`);
+      const total = Number(told.trim());
+      if (!Number.isSafeInteger(total)) {
+        throw new VmError("unsupported", `${path}: the guest tells no size but ${JSON.stringify(told.slice(0, 80))}`);
+      }
+      const decoder = new Base64Decoder();
+      let blob = new Blob();
+      /** @type {Uint8Array<ArrayBuffer>[]} */
+      let parts = [];
+      let loaded = 0;
+      let held = 0;
+      onProgress?.({ loaded, total });
+      const code = await this.#command(`base64 <${file} 2>/dev/null`, within, (text) => {
+        const bytes = new Uint8Array(decoder.push(text));
+        loaded += bytes.length;
+        held += bytes.length;
+        parts.push(bytes);
+        if (held >= 1 << 20) {
+          // The browser may keep a blob's content outside of this page's memory.
+          blob = new Blob([blob, ...parts]);
+          parts = [];
+          held = 0;
+        }
+        onProgress?.({ loaded, total: Math.max(total, loaded) });
+      });
+      if (code !== 0) throw new VmError("unsupported", `${path}: base64 in the guest ended with ${code}`);
+      decoder.end();
+      // A file under /proc tells no size, and one that is written to grows.
+      if (loaded < total) throw new VmError("integrity", `${path}: ${loaded} of ${total} bytes arrived`);
+      return new Blob([blob, ...parts]);
+    });
+  }
+
+  /**
+   * The guest starts again: what runs has failed, and the shell must be found anew.
+   * @param {VmError} error
+   */
+  restart(error) {
+    this.#known = false;
+    for (const fail of [...this.#running]) fail(error);
+  }
+
+  /** @param {VmError} error */
+  end(error) {
+    this.#ended = error;
+    this.restart(error);
+  }
+
+  /**
+   * @template T
+   * @param {number|undefined} timeout
+   * @param {AbortSignal|undefined} signal
+   * @param {(within: AbortSignal) => Promise<T>} job
+   * @returns {Promise<T>}
+   */
+  #queue(timeout, signal, job) {
+    const limit = deadline(signal, timeout);
+    const turn = this.#tail.then(async () => {
+      throwIfAborted(limit.signal);
+      try {
+        await this.#find(limit.signal);
+        return await job(limit.signal);
+      } catch (error) {
+        throw asVmError(error);
+      }
+    });
+    this.#tail = turn.then(() => {}, () => {});
+    // Whoever gives up while others run is told at once and not in its turn.
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(abortError(limit.signal));
+      limit.signal.addEventListener("abort", onAbort, { once: true });
+      turn.then(resolve, reject).finally(() => limit.done());
+    });
+  }
+
+  /**
+   * @param {string} command
+   * @param {AbortSignal} within
+   * @param {import("../protocol.js").ErrorCode} code
+   * @param {string} message
+   * @returns {Promise<string>}
+   */
+  async #must(command, within, code, message) {
+    let output = "";
+    const decoder = new TextDecoder();
+    const status = await this.#command(command, within, (bytes) => {
+      if (output.length < 4096) output += decoder.decode(bytes, { stream: true });
+    });
+    if (status === 0) return output;
+    const missing = status === 127 ? "unsupported" : /No space left/i.test(output) ? "quota" : code;
+    throw new VmError(missing, `${message}: ${output.trim().slice(0, 300) || `status ${status}`}`, { detail: { status } });
+  }
+
+  /**
+   * Waits until the shell answers. It may not be there yet, or busy with what somebody gave up on.
+   * What is written before anybody has opened the console may be lost: a probe is repeated.
+   * @param {AbortSignal} within
+   */
+  async #find(within) {
+    for (let wait = PROBE_MS; !this.#known; wait = Math.min(wait * 1.5, PROBE_MAX_MS)) {
+      throwIfAborted(within);
+      const limit = deadline(within, wait);
+      try {
+        // isig: byte 3 interrupts a command. The shell itself goes on after it.
+        await this.#exchange("\nstty isig -echo 2>/dev/null; trap : INT\n", "", limit.signal, () => {});
+        this.#known = true;
+      } catch (error) {
+        if (this.#ended || within.aborted || !limit.signal.aborted) throw error;
+      } finally {
+        limit.done();
+      }
+    }
+  }
+
+  /**
+   * @param {string} command
+   * @param {AbortSignal} within
+   * @param {(bytes: Uint8Array) => void} onBytes
+   * @returns {Promise<number>}
+   */
+  async #command(command, within, onBytes) {
+    try {
+      return await this.#exchange("", command, within, onBytes);
+    } catch (error) {
+      await this.#interrupt();
+      throw error;
+    }
+  }
+
+  /**
+   * One command and the wait for its end.
+   * @param {string} before  goes ahead of it
+   * @param {string} command
+   * @param {AbortSignal} within
+   * @param {(bytes: Uint8Array) => void} onBytes
+   * @returns {Promise<number>}
+   */
+  #exchange(before, command, within, onBytes) {
+    return new Promise((resolve, reject) => {
+      if (this.#ended) return reject(this.#ended);
+      const nonce = newNonce();
+      const scanner = new MarkerScanner(nonce, onBytes);
+      const detach = this.#console.attach((bytes) => {
+        try {
+          const status = scanner.push(bytes);
+          if (status === undefined) return;
+          end();
+          resolve(status);
+        } catch (error) {
+          fail(asVmError(error, "integrity"));
+        }
+      });
+      const onAbort = () => fail(abortError(within));
+      const fail = (/** @type {VmError} */ error) => {
+        end();
+        reject(error);
+      };
+      const end = () => {
+        detach();
+        this.#running.delete(fail);
+        within.removeEventListener("abort", onAbort);
+      };
+      this.#running.add(fail);
+      if (within.aborted) return onAbort();
+      within.addEventListener("abort", onAbort);
+      // Whole, even if nobody waits any more: half a command would leave the shell within a quotation.
+      this.#console.write(before + wrap(nonce, command || ":")).catch((error) => fail(asVmError(error)));
+    });
+  }
+
+  /** Ends what still runs, if the shell's console can, and sees whether the shell is back. */
+  async #interrupt() {
+    if (this.#ended) return;
+    this.#known = false;
+    await this.#console.write("\x03\n").catch(() => {});
+    const limit = deadline(undefined, INTERRUPT_MS);
+    await this.#find(limit.signal).catch(() => {});
+    limit.done();
+  }
+}
+
+/** @param {string} path */
+function checkPath(path) {
+  if (path === "" || path.includes("\0")) throw new VmError("not-found", `${JSON.stringify(path)} is no path`);
+}

@@ -1,0 +1,149 @@
+/** @import { VmError } from "./errors.js" */
+import { WRITE_MAX } from "../protocol.js";
+import { Expecter } from "./expect.js";
+
+/**
+ * Takes a piece of output; a promise says when the next may come.
+ * @typedef {(bytes: Uint8Array) => void|Promise<void>} Sink
+ */
+
+/** One console of a machine: what the guest prints, and what it is given to read. */
+export class VmConsole {
+  /** @type {Set<Sink>} */
+  #sinks = new Set();
+  #expecter = new Expecter();
+  #write;
+  #ack;
+  /** @type {ReadableStream<Uint8Array>|undefined} */
+  #readable;
+  /** @type {WritableStream<Uint8Array|string>|undefined} */
+  #writable;
+  /** @type {Promise<void>} */
+  #tail = Promise.resolve();
+  /** @type {((error?: VmError) => void)[]} */
+  #enders = [];
+
+  /**
+   * @param {number} index
+   * @param {(bytes: Uint8Array) => Promise<void>} write  one piece, answered when it is taken
+   * @param {(count: number) => void} ack
+   */
+  constructor(index, write, ack) {
+    this.index = index;
+    this.#write = write;
+    this.#ack = ack;
+  }
+
+  /**
+   * What the guest prints, from the first reading of this property on. As long as it is not read
+   * the guest waits, as for a slow terminal; `cancel()` it to be rid of it.
+   * @returns {ReadableStream<Uint8Array>}
+   */
+  get readable() {
+    this.#readable ??= this.#stream();
+    return this.#readable;
+  }
+
+  /**
+   * What the guest reads: bytes, or text as UTF-8. A write is done when the guest's driver has it.
+   * @returns {WritableStream<Uint8Array|string>}
+   */
+  get writable() {
+    this.#writable ??= new WritableStream({ write: (chunk) => this.write(chunk) });
+    return this.#writable;
+  }
+
+  /**
+   * Writes after what was written before, in pieces; resolves when the guest's driver has all.
+   * @param {Uint8Array|string} data
+   * @param {{signal?: AbortSignal}} [options] an abort leaves out the pieces that are still here
+   * @returns {Promise<void>}
+   */
+  write(data, { signal } = {}) {
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    const job = this.#tail.then(async () => {
+      for (let at = 0; at < bytes.length && !signal?.aborted; at += WRITE_MAX) {
+        // A copy: it is transferred, and the caller keeps its own.
+        await this.#write(bytes.slice(at, at + WRITE_MAX));
+      }
+    });
+    this.#tail = job.catch(() => {});
+    return job;
+  }
+
+  /**
+   * @param {RegExp|string} pattern
+   * @param {{timeout?: number, signal?: AbortSignal}} [options]
+   */
+  expect(pattern, options) {
+    return this.#expecter.expect(pattern, options);
+  }
+
+  /** What was printed and no `expect` has consumed; at most the last 64 KiB. */
+  get text() {
+    return this.#expecter.text;
+  }
+
+  /**
+   * @param {Sink} sink
+   * @returns {() => void} takes it away again
+   */
+  attach(sink) {
+    this.#sinks.add(sink);
+    return () => this.#sinks.delete(sink);
+  }
+
+  /** @param {Uint8Array} bytes */
+  receive(bytes) {
+    const count = bytes.length;
+    const waits = [];
+    for (const sink of this.#sinks) {
+      const wait = sink(bytes);
+      if (wait) waits.push(wait);
+    }
+    this.#expecter.push(bytes);
+    if (waits.length === 0) this.#ack(count);
+    else Promise.allSettled(waits).then(() => this.#ack(count));
+  }
+
+  /**
+   * There is nothing more to come.
+   * @param {VmError} [error]
+   */
+  end(error) {
+    if (error) this.#expecter.fail(error);
+    for (const end of this.#enders.splice(0)) end(error);
+    this.#sinks.clear();
+  }
+
+  /** @returns {ReadableStream<Uint8Array>} */
+  #stream() {
+    /** @type {(() => void)[]} */
+    let waiting = [];
+    const release = () => {
+      for (const go of waiting.splice(0)) go();
+    };
+    let detach = () => {};
+    return new ReadableStream({
+      start: (controller) => {
+        detach = this.attach((bytes) => {
+          controller.enqueue(bytes.slice());
+          if ((controller.desiredSize ?? 1) > 0) return undefined;
+          return new Promise((resolve) => waiting.push(resolve));
+        });
+        this.#enders.push((error) => {
+          release();
+          if (error) controller.error(error);
+          else controller.close();
+        });
+      },
+      pull: release,
+      cancel: () => {
+        detach();
+        release();
+        this.#enders = [];
+        this.#readable = undefined;
+      },
+    }, { highWaterMark: WRITE_MAX, size: (chunk) => chunk.byteLength });
+  }
+}

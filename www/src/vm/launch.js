@@ -1,0 +1,58 @@
+import { VmError } from "./errors.js";
+import { watchPolicy } from "./fetch.js";
+import { inlineWorker } from "./inline-worker.js";
+
+// Literally so: bundlers find what a module needs by this form.
+const WORKER = new URL("./worker.js", import.meta.url);
+const WASM = new URL("./virtarium.wasm", import.meta.url);
+
+/**
+ * Where the worker and the module are, as absolute URLs.
+ * @param {{workerUrl?: string|URL, wasmUrl?: string|URL}} options
+ * @param {string} base
+ */
+export function assets({ workerUrl, wasmUrl }, base) {
+  return {
+    workerUrl: workerUrl ? new URL(workerUrl, base).href : inlineWorker === null ? WORKER.href : undefined,
+    wasmUrl: wasmUrl ? new URL(wasmUrl, base).href : WASM.href,
+  };
+}
+
+/**
+ * Starts the worker. One of another origin goes through a blob that imports it: a worker's own
+ * script must be of the page's origin, what a module imports need not.
+ * @param {string|undefined} url undefined: the one inside this file
+ * @returns {Worker}
+ */
+export function startWorker(url) {
+  if (typeof Worker === "undefined") throw new VmError("unsupported", "this browser has no workers");
+  if (typeof WebAssembly === "undefined") throw new VmError("no-wasm", "this browser has no WebAssembly, or it is switched off");
+  const options = /** @type {WorkerOptions} */ ({ type: "module", name: "virtarium" });
+  if (url === undefined) return fromText(inlineWorker ?? "", options);
+  try {
+    return new Worker(url, options);
+  } catch (error) {
+    if (/** @type {Error} */ (error).name !== "SecurityError") throw error;
+    return fromText(`import ${JSON.stringify(url)};`, options);
+  }
+}
+
+/**
+ * @param {string} text
+ * @param {WorkerOptions} options
+ */
+function fromText(text, options) {
+  const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  const refused = watchPolicy();
+  try {
+    return new Worker(blob, options);
+  } catch (cause) {
+    throw new VmError("csp", "the page's policy forbids a worker from a blob, which a foreign origin needs: worker-src blob:", {
+      detail: { directive: refused.seen() ?? "worker-src" }, cause,
+    });
+  } finally {
+    refused.stop();
+    // The browser has it by then; for those that fetch later a minute is long enough.
+    setTimeout(() => URL.revokeObjectURL(blob), 60000);
+  }
+}

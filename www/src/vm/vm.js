@@ -1,0 +1,421 @@
+/** @import { CreateOptions, DiskInfo, Machine, Stats, WorkerEvent } from "../protocol.js" */
+/** @import { MachineChanges } from "./machine.js" */
+import { PROTOCOL } from "../protocol.js";
+import { Agent } from "./agent.js";
+import { VmConsole } from "./console.js";
+import { VmError, abortError, asVmError, throwIfAborted } from "./errors.js";
+import { assets, startWorker } from "./launch.js";
+import { watchLife } from "./life.js";
+import { WorkerLink } from "./link.js";
+import { resolveMachine } from "./machine.js";
+
+/** The part of the terminal's output in which the prompt is looked for. */
+const READY_WINDOW = 4096;
+
+/** @typedef {"created"|"loading"|"booting"|"running"|"paused"|"off"|"crashed"|"disposed"} VmState */
+
+/**
+ * @typedef {object} VmOptions
+ * @property {string|URL|object} machine     a machine file's address, or what one holds
+ * @property {string|null} [persist]         the name under which disks are kept; null: they are not
+ * @property {boolean} [steal]               take the disks from another tab
+ * @property {string|URL} [workerUrl]
+ * @property {string|URL} [wasmUrl]
+ * @property {string} [base]                 what relative addresses are relative to; the page's
+ * @property {AbortSignal} [signal]          gives up the creation, later disposes of the machine
+ * @property {(progress: import("../protocol.js").ProgressEvent) => void} [onProgress]
+ * @property {"host"|"deterministic"} [clock]
+ * @property {string} [seed]
+ * @property {number} [epoch]
+ * @property {number} [cols]
+ * @property {number} [rows]
+ * @property {boolean} [watchdog]            false: a worker may be silent as long as it likes
+ */
+
+/** A machine in a worker of its own. */
+export class Vm extends EventTarget {
+  /** @type {VmState} */
+  #state = "loading";
+  /** @type {VmError|undefined} */
+  #error;
+  /** @type {number|undefined} */
+  #code;
+  #ready = false;
+  #tail = "";
+  #link;
+  /** @type {Map<string, DiskInfo>} */
+  #disks = new Map();
+  /** @type {Agent|undefined} */
+  #agent;
+  /** @type {() => void} */
+  #stopWatching = () => {};
+  #decoder = new TextDecoder();
+  /** @type {RegExp|undefined} */
+  #prompt;
+
+  /**
+   * Loads and builds a machine; `start` runs it.
+   * @param {VmOptions & MachineChanges} options
+   * @returns {Promise<Vm>}
+   */
+  static async create(options) {
+    const { signal } = options;
+    throwIfAborted(signal);
+    checkPersist(options.persist);
+    const base = options.base ?? (typeof document === "undefined" ? import.meta.url : document.baseURI);
+    const machine = await resolveMachine(options.machine, { base, signal, changes: options });
+    const { workerUrl, wasmUrl } = assets(options, base);
+    const vm = new Vm(machine, startWorker(workerUrl), workerUrl ?? "the worker in this file", options);
+    const onAbort = () => vm.dispose();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    vm.addEventListener("disposed", () => signal?.removeEventListener("abort", onAbort));
+    try {
+      await vm.#create({
+        protocol: PROTOCOL, wasmUrl, machine, persist: options.persist ?? null, steal: options.steal,
+        clock: options.clock, seed: options.seed, epoch: options.epoch, cols: options.cols, rows: options.rows,
+      }, signal);
+      return vm;
+    } catch (error) {
+      const why = signal?.aborted ? abortError(signal) : vm.#error ?? asVmError(error);
+      vm.#end("disposed", why);
+      throw why;
+    }
+  }
+
+  /**
+   * Of `create` only.
+   * @param {Machine} machine
+   * @param {Worker} worker
+   * @param {string} workerName
+   * @param {VmOptions} options
+   */
+  constructor(machine, worker, workerName, options) {
+    super();
+    /** The machine as it was built. @readonly */
+    this.machine = machine;
+    this.#prompt = machine.ready === undefined ? undefined : new RegExp(machine.ready);
+    this.#link = new WorkerLink(worker, workerName, {
+      onEvent: (event) => this.#onEvent(event, options.onProgress),
+      onCrash: (error) => this.#crash(error),
+      watchdog: options.watchdog !== false,
+    });
+    /** Its virtio consoles; the first is the terminal. @readonly */
+    this.consoles = Array.from({ length: machine.consoles }, (_, i) => new VmConsole(i,
+      (bytes) => this.#call("write", [i, bytes], { transfer: [bytes.buffer] }),
+      (count) => this.#link.rpc.tell("ack", [i, count])));
+    if (machine.agent !== undefined) this.#agent = new Agent(this.consoles[machine.agent]);
+  }
+
+  /** @returns {VmState} */
+  get state() {
+    return this.#state;
+  }
+
+  /** The guest has come to its prompt. */
+  get ready() {
+    return this.#ready;
+  }
+
+  /** Why it is `crashed`. */
+  get error() {
+    return this.#error;
+  }
+
+  /** What the guest ended with, where it said so. */
+  get exitCode() {
+    return this.#code;
+  }
+
+  /** The terminal. */
+  get console() {
+    return this.consoles[0];
+  }
+
+  /** Whether `run`, `upload` and `download` have somebody to talk to. */
+  get hasAgent() {
+    return this.#agent !== undefined;
+  }
+
+  /** Each disk, and where what is written to it is kept. */
+  get disks() {
+    return [...this.#disks.values()].map((disk) => ({ ...disk }));
+  }
+
+  start() { return this.#call("start", []); }
+  pause() { return this.#call("pause", []); }
+
+  /** A power cycle; the disks stay as they are. */
+  reset() {
+    this.#rewind("the machine was reset");
+    return this.#call("reset", []);
+  }
+
+  /** Switches off at once, as by pulling the plug. The guest's own `poweroff` is kinder. */
+  stop() { return this.#call("stop", []); }
+
+  /** Flushes all disks to the browser's storage. */
+  sync() { return this.#call("sync", []); }
+
+  /** @returns {Promise<Stats>} */
+  statistics() { return this.#call("stats", []); }
+
+  /** The digest of the state, of a machine that does not run. @returns {Promise<string>} */
+  digest() { return this.#call("digest", []); }
+
+  /**
+   * Runs to that count of instructions; with the deterministic clock only.
+   * @param {number} instructions
+   * @returns {Promise<number>}
+   */
+  runTo(instructions) { return this.#call("runTo", [instructions]); }
+
+  /**
+   * @param {number} cols
+   * @param {number} rows
+   * @param {number} [console]
+   */
+  resize(cols, rows, console = 0) { return this.#call("resize", [console, cols, rows]); }
+
+  /**
+   * Types into the terminal.
+   * @param {string|Uint8Array} text
+   * @param {{signal?: AbortSignal}} [options]
+   */
+  send(text, options) { return this.console.write(text, options); }
+
+  /**
+   * Waits until the terminal shows something.
+   * @param {RegExp|string} pattern
+   * @param {{timeout?: number, signal?: AbortSignal}} [options]
+   */
+  expect(pattern, options) { return this.console.expect(pattern, options); }
+
+  /**
+   * Runs a command in the guest, beside whoever uses the terminal.
+   * @param {string} command
+   * @param {{timeout?: number, signal?: AbortSignal, limit?: number}} [options]
+   */
+  async run(command, options) { return this.#withAgent().run(command, options); }
+
+  /**
+   * @param {string} path
+   * @param {Blob|Uint8Array|ArrayBuffer|string} data
+   * @param {{timeout?: number, signal?: AbortSignal, onProgress?: import("./agent.js").OnProgress}} [options]
+   */
+  async upload(path, data, options) { return this.#withAgent().upload(path, data, options); }
+
+  /**
+   * @param {string} path
+   * @param {{timeout?: number, signal?: AbortSignal, onProgress?: import("./agent.js").OnProgress}} [options]
+   */
+  async download(path, options) { return this.#withAgent().download(path, options); }
+
+  /**
+   * What was written to a disk, as a file of docs/disk-format.md.
+   * @param {string} name
+   * @param {{signal?: AbortSignal}} [options]
+   */
+  exportDisk(name, options) { return this.#call("exportDisk", [name], options); }
+
+  /**
+   * Replaces what was written to a disk; the machine must be off.
+   * @param {string} name
+   * @param {Blob} overlay
+   * @param {{signal?: AbortSignal}} [options]
+   */
+  importDisk(name, overlay, options) { return this.#call("importDisk", [name, overlay], options); }
+
+  /**
+   * Forgets what was written to a disk; the machine must be off.
+   * @param {string} name
+   * @param {{signal?: AbortSignal}} [options]
+   */
+  resetDisk(name, options) { return this.#call("resetDisk", [name], options); }
+
+  /** Gives locks and files back while the page sleeps; `resume` takes them again. */
+  suspend() { return this.#call("suspend", []); }
+
+  /** @param {{steal?: boolean}} [options] */
+  resume(options) { return this.#call("resume", [options]); }
+
+  /**
+   * Resolves when the guest is at its prompt.
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<void>}
+   */
+  whenReady({ signal } = {}) {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (this.#ready) finish(resolve);
+        else if (signal?.aborted) finish(() => reject(abortError(signal)));
+        else if (this.#state === "crashed" || this.#state === "disposed") {
+          finish(() => reject(this.#error ?? new VmError("aborted", "the machine was disposed of")));
+        }
+      };
+      const finish = (/** @type {() => void} */ then) => {
+        this.removeEventListener("state", look);
+        signal?.removeEventListener("abort", look);
+        then();
+      };
+      this.addEventListener("state", look);
+      signal?.addEventListener("abort", look);
+      look();
+    });
+  }
+
+  /** Ends the machine and its worker. Disks are flushed first, if the worker still answers. */
+  async dispose() {
+    if (this.#state === "disposed") return;
+    const alive = this.#state !== "crashed";
+    this.#set("disposed");
+    if (alive) {
+      const limit = AbortSignal.timeout(3000);
+      await this.#link.rpc.call("dispose", [], { signal: limit }).catch(() => {});
+    }
+    this.#end("disposed", new VmError("aborted", "the machine was disposed of"));
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {
+    return this.dispose();
+  }
+
+  /**
+   * @param {CreateOptions} options
+   * @param {AbortSignal|undefined} signal
+   */
+  async #create(options, signal) {
+    const created = await this.#call("create", [options], { signal });
+    for (const disk of created.disks) this.#disks.set(disk.name, { ...disk, ...this.#disks.get(disk.name) });
+    this.#set("created");
+    if (typeof window !== "undefined") {
+      this.#stopWatching = watchLife(this, (error) => this.#fire("error", error));
+    }
+  }
+
+  /** @type {import("./rpc.js").Rpc["call"]} */
+  #call(...args) {
+    if (this.#state === "disposed") return Promise.reject(new VmError("aborted", "the machine was disposed of"));
+    return this.#link.rpc.call(...args);
+  }
+
+  #withAgent() {
+    if (this.#agent) return this.#agent;
+    throw new VmError("unsupported", 'this machine has no console for an agent: its file needs "agent"');
+  }
+
+  /**
+   * @param {WorkerEvent} event
+   * @param {VmOptions["onProgress"]} onProgress
+   */
+  #onEvent(event, onProgress) {
+    switch (event.event) {
+      case "output":
+        return this.#output(event.console, event.bytes);
+      case "progress":
+        onProgress?.(event);
+        return this.#fire("progress", event);
+      case "activity":
+        return this.#fire("activity", event);
+      case "disk": {
+        const known = this.#disks.get(event.name) ?? { name: event.name, size: 0, kind: event.kind, persisted: false };
+        this.#disks.set(event.name, { ...known, kind: event.kind, persisted: event.persisted });
+        return this.#fire("disk", event);
+      }
+      case "crash": {
+        const error = new VmError("crashed", event.message);
+        error.workerStack = event.stack;
+        return this.#crash(error);
+      }
+      case "state":
+        return this.#workerState(event.state, event.code);
+    }
+  }
+
+  /**
+   * @param {import("../protocol.js").WorkerState} state
+   * @param {number|undefined} code
+   */
+  #workerState(state, code) {
+    if (state === "crashed") return this.#crash(new VmError("crashed", "the machine stopped working"));
+    if (state === "off") {
+      this.#code = code;
+      this.#rewind("the machine is off");
+    }
+    if (state === "running" && !this.#prompt) this.#ready = true;
+    this.#set(state === "running" && !this.#ready ? "booting" : state);
+    if (state === "off") this.#fire("exit", { code });
+  }
+
+  /**
+   * @param {number} index
+   * @param {Uint8Array} bytes
+   */
+  #output(index, bytes) {
+    const console = this.consoles[index];
+    if (index === 0 && !this.#ready && this.#prompt) {
+      this.#tail = (this.#tail + this.#decoder.decode(bytes, { stream: true })).slice(-READY_WINDOW);
+      if (this.#prompt.test(this.#tail)) {
+        this.#ready = true;
+        this.#tail = "";
+      }
+    }
+    if (console) console.receive(bytes);
+    else this.#link.rpc.tell("ack", [index, bytes.length]);
+    this.#fire("output", { console: index, bytes });
+    if (this.#ready && this.#state === "booting") this.#set("running");
+  }
+
+  /** @param {string} why */
+  #rewind(why) {
+    this.#ready = false;
+    this.#tail = "";
+    this.#agent?.restart(new VmError("aborted", why));
+  }
+
+  /** @param {VmError} error */
+  #crash(error) {
+    if (this.#state === "crashed" || this.#state === "disposed") return;
+    this.#error = error;
+    this.#end("crashed", error);
+    this.#fire("error", error);
+  }
+
+  /**
+   * @param {"crashed"|"disposed"} state
+   * @param {VmError} error
+   */
+  #end(state, error) {
+    this.#stopWatching();
+    this.#link.close(error);
+    this.#agent?.end(error);
+    for (const console of this.consoles) console.end(error);
+    this.#set(state);
+    if (state === "disposed") this.dispatchEvent(new Event("disposed"));
+  }
+
+  /** @param {VmState} state */
+  #set(state) {
+    const previous = this.#state;
+    if (state === previous) return;
+    this.#state = state;
+    this.#fire("state", { state, previous, code: this.#code });
+  }
+
+  /**
+   * @param {string} type
+   * @param {unknown} detail
+   */
+  #fire(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/** @param {unknown} persist */
+function checkPersist(persist) {
+  if (persist === undefined || persist === null) return;
+  if (typeof persist !== "string" || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(persist)) {
+    throw new VmError("bad-machine", `persist is ${JSON.stringify(persist)} and should be a name of letters, digits, ".", "_" and "-"`, {
+      detail: { field: "persist" },
+    });
+  }
+}

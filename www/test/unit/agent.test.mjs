@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import test from "node:test";
+import { Agent } from "../../src/vm/agent.js";
+import { VmConsole } from "../../src/vm/console.js";
+import { VmError } from "../../src/vm/errors.js";
+
+// The agent against the shells that guests have, over a pipe or a terminal as a console is one.
+
+const have = (program) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
+const SHELLS = [["dash", ["dash"]], ["busybox", ["busybox", "sh"]], ["bash", ["bash"]]].filter(([name]) => have(name));
+
+function connect(t, [program, ...args]) {
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env: { PATH: process.env.PATH, PS1: "", PS2: "" } });
+  t.after(() => child.kill("SIGKILL"));
+  const console = new VmConsole(1, (bytes) => new Promise((resolve) => child.stdin.write(bytes, () => resolve())), () => {});
+  child.stdout.on("data", (bytes) => console.receive(new Uint8Array(bytes)));
+  child.stdin.on("error", () => {});
+  return { agent: new Agent(console), child, console };
+}
+
+function folder(t) {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), "agent-"));
+  t.after(() => fs.rmSync(dir, { recursive: true }));
+  return dir;
+}
+
+function noise(size) {
+  const bytes = new Uint8Array(size);
+  let x = 12345;
+  for (let i = 0; i < size; i++) bytes[i] = (x = (x * 1103515245 + 12345) & 0x7fffffff) >> 16;
+  return bytes;
+}
+
+for (const [name, argv] of SHELLS) {
+  test(`${name}: status and output of a command come back`, async (t) => {
+    const { agent } = connect(t, argv);
+    assert.deepEqual(await agent.run("echo hello; echo trouble >&2; false"), {
+      code: 1, output: "hello\ntrouble\n", bytes: new TextEncoder().encode("hello\ntrouble\n"),
+    });
+    assert.equal((await agent.run("exit 42")).code, 42);
+    assert.equal((await agent.run("nosuchcommand")).code, 127);
+  });
+
+  test(`${name}: quotes, newlines and markers in a command are the command's own`, async (t) => {
+    const { agent } = connect(t, argv);
+    const { output } = await agent.run("printf '%s|' 'it'\\''s' \"two\nlines\" '$HOME' '\\036'\nprintf '\\036 0123456789abcdef 7\\036'");
+    assert.equal(output, "it's|two\nlines|$HOME|\\036|\x1e 0123456789abcdef 7\x1e");
+  });
+
+  test(`${name}: a mistake of syntax does not end the shell`, async (t) => {
+    const { agent } = connect(t, argv);
+    assert.notEqual((await agent.run("echo 'unfinished")).code, 0);
+    assert.notEqual((await agent.run("if true; then")).code, 0);
+    assert.equal((await agent.run("echo still here")).output, "still here\n");
+  });
+
+  test(`${name}: a command that reads finds nothing and not the next command`, async (t) => {
+    const { agent } = connect(t, argv);
+    const [first, second] = await Promise.all([agent.run("cat; echo done"), agent.run("echo second")]);
+    assert.equal(first.output, "done\n");
+    assert.equal(second.output, "second\n");
+  });
+
+  test(`${name}: every byte value survives an upload and a download`, async (t) => {
+    const { agent } = connect(t, argv);
+    const file = path.join(folder(t), "it's a file");
+    const bytes = noise(200_001);
+    const seen = [];
+    await agent.upload(file, bytes, { onProgress: (p) => seen.push(p.loaded) });
+    assert.deepEqual(new Uint8Array(fs.readFileSync(file)), bytes);
+    assert.deepEqual(seen, [0, 47104, 94208, 141312, 188416, 200001]);
+    const back = new Uint8Array(await (await agent.download(file)).arrayBuffer());
+    assert.deepEqual(back, bytes);
+    await agent.upload(file, "");
+    assert.equal((await agent.download(file)).size, 0);
+  });
+
+  test(`${name}: what cannot be read or written is said, and leaves nothing behind`, async (t) => {
+    const { agent } = connect(t, argv);
+    const dir = folder(t);
+    await assert.rejects(agent.download(`${dir}/none`), (e) => e instanceof VmError && e.code === "not-found");
+    await assert.rejects(agent.download(dir), /is a directory/);
+    await assert.rejects(agent.upload(`${dir}/no/where`, "x"), (e) => e.code === "not-found");
+    assert.deepEqual(fs.readdirSync(dir), []);
+  });
+}
+
+test("output above the limit interrupts with `memory`", async (t) => {
+  const { agent } = connect(t, ["sh"]);
+  await assert.rejects(agent.run("head -c 100000 /dev/zero", { limit: 5000 }), (e) => e.code === "memory");
+  assert.equal((await agent.run("echo after")).output, "after\n");
+});
+
+test("a shell that appears late is found, and its first lines may be lost", async () => {
+  let open = false;
+  const console = new VmConsole(1, async (bytes) => {
+    const text = new TextDecoder().decode(bytes);
+    const nonce = /036([0-9a-f]{16})/.exec(text)?.[1];
+    if (open && nonce) queueMicrotask(() => console.receive(new TextEncoder().encode(`login\x1e${nonce}\x1ehi\x1e${nonce} 3\x1e`)));
+  }, () => {});
+  setTimeout(() => { open = true; }, 700);
+  assert.equal((await new Agent(console).run("x")).code, 3);
+});
+
+test("timeout, abort and the end of the machine reject who waits", async () => {
+  const silent = new VmConsole(1, async () => {}, () => {});
+  const agent = new Agent(silent);
+  await assert.rejects(agent.run("x", { timeout: 50 }), (e) => e.code === "aborted" && /too long/.test(e.message));
+  const control = new AbortController();
+  const first = agent.run("x");
+  const second = agent.run("y", { signal: control.signal });
+  control.abort();
+  await assert.rejects(second, (e) => e.code === "aborted");
+  agent.end(new VmError("crashed", "gone"));
+  await assert.rejects(first, (e) => e.code === "crashed");
+  await assert.rejects(agent.run("z"), (e) => e.code === "crashed");
+});
+
+test("an abort interrupts the command where the console is a terminal", { skip: !have("script") }, async (t) => {
+  const { agent } = connect(t, ["script", "-qfec", "stty raw -echo; exec sh", "/dev/null"]);
+  assert.equal((await agent.run("echo up")).output, "up\n");
+  const began = Date.now();
+  await assert.rejects(agent.run("sleep 30", { timeout: 300 }), (e) => e.code === "aborted");
+  assert.equal((await agent.run("echo next")).output, "next\n");
+  assert.ok(Date.now() - began < 8000, "the shell is back before the command would have ended");
+});

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Base64Decoder, encodeLines } from "../../src/vm/base64.js";
+import { MarkerScanner, newNonce, quote, wrap } from "../../src/vm/marker.js";
+
+const encode = (text) => new TextEncoder().encode(text);
+const NONCE = "0123456789abcdef";
+
+function scan(pieces) {
+  let got = "";
+  let status;
+  const scanner = new MarkerScanner(NONCE, (bytes) => { got += new TextDecoder().decode(bytes); });
+  for (const piece of pieces) status ??= scanner.push(encode(piece));
+  return { got, status };
+}
+
+test("output between the marks is found wherever the pieces are cut", () => {
+  const whole = `boot\x1e\x1enoise\x1e${NONCE}\x1eone\x1etwo\x1e${NONCE.slice(0, 8)}\x1e${NONCE} x\x1e${NONCE} 17\x1etail`;
+  const expected = { got: `one\x1etwo\x1e${NONCE.slice(0, 8)}\x1e${NONCE} x`, status: 17 };
+  for (let size = 1; size <= whole.length; size++) {
+    const pieces = [];
+    for (let at = 0; at < whole.length; at += size) pieces.push(whole.slice(at, at + size));
+    assert.deepEqual(scan(pieces), expected, `pieces of ${size}`);
+  }
+});
+
+test("an end without a beginning, another nonce and an endless mark are output or nothing", () => {
+  assert.deepEqual(scan([`\x1e${NONCE} 0\x1e`]), { got: "", status: undefined });
+  assert.deepEqual(scan([`\x1e${NONCE}\x1ea\x1efedcba9876543210 0\x1eb`]), { got: "a\x1efedcba9876543210 0\x1eb", status: undefined });
+  const long = `\x1e${NONCE} ${"9".repeat(100)}`;
+  assert.equal(scan([`\x1e${NONCE}\x1e`, long, "."]).got, `${long}.`);
+});
+
+test("the echo of a command holds no mark", () => {
+  const line = wrap(NONCE, "echo hi");
+  assert.deepEqual(scan([line]), { got: "", status: undefined });
+  assert.equal(quote("it's"), "'it'\\''s'");
+  assert.match(newNonce(), /^[0-9a-f]{16}$/);
+});
+
+test("base64 is what Node's is, in lines of 76, and back in any pieces", () => {
+  for (const size of [0, 1, 2, 3, 56, 57, 58, 114, 1000]) {
+    const bytes = Uint8Array.from({ length: size }, (_, i) => (i * 7 + size) & 255);
+    const lines = new TextDecoder().decode(encodeLines(bytes));
+    assert.equal(lines.replaceAll("\n", ""), Buffer.from(bytes).toString("base64"));
+    assert.ok(lines.split("\n").every((line) => line.length <= 76));
+    for (const step of [1, 3, 5, 4096]) {
+      const decoder = new Base64Decoder();
+      const out = [];
+      for (let at = 0; at < lines.length; at += step) out.push(...decoder.push(encode(lines.slice(at, at + step))));
+      decoder.end();
+      assert.deepEqual(Uint8Array.from(out), bytes);
+    }
+  }
+});
+
+test("what is no base64 is refused", () => {
+  for (const bad of ["a*bc", "=abc", "ab==cd", "abc=d"]) {
+    assert.throws(() => new Base64Decoder().push(encode(bad)), SyntaxError, bad);
+  }
+  for (const short of ["a", "ab", "abc", "ab="]) {
+    const decoder = new Base64Decoder();
+    decoder.push(encode(short));
+    assert.throws(() => decoder.end(), SyntaxError, short);
+  }
+});
