@@ -1,0 +1,194 @@
+/** @import { DiskEvent, ProgressEvent } from "../protocol.js" */
+/** @import { VmOptions } from "../vm/vm.js" */
+import { VmError, asVmError } from "../vm/errors.js";
+import { Vm } from "../vm/vm.js";
+
+/** @typedef {"idle"|"loading"|"created"|"booting"|"running"|"paused"|"off"|"crashed"|"failed"} Phase */
+
+/** Sessions whose machine runs, or is about to. @type {Set<Session>} */
+const running = new Set();
+
+/**
+ * @typedef {object} SessionEvents
+ * @property {(phase: Phase) => void} phase
+ * @property {(event: ProgressEvent) => void} progress
+ * @property {(console: number, bytes: Uint8Array) => void} output
+ * @property {(event: DiskEvent) => void} disk
+ * @property {(event: import("../protocol.js").ActivityEvent) => void} activity
+ * @property {(error: VmError) => void} error
+ * @property {(code: number|undefined) => void} exit
+ * @property {() => void} ready
+ * @property {(vm: Vm) => void} created
+ */
+
+/** One machine of an element, from its loading to its end, and again. */
+export class Session {
+  /** @type {Phase} */
+  phase = "idle";
+  /** @type {Vm|undefined} */
+  vm;
+  /** @type {VmError|undefined} */
+  error;
+  #on;
+  /** @type {AbortController|undefined} */
+  #control;
+  /** @type {Promise<void>|undefined} */
+  #creating;
+  #options;
+  #alone;
+  /** It is to run as soon as it is loaded, and what is shown goes from `loading` to `booting`. */
+  #starting = false;
+
+  /**
+   * @param {() => VmOptions & import("../vm/machine.js").MachineChanges} options
+   * @param {() => boolean} alone  whether others must pause while this one runs
+   * @param {SessionEvents} on
+   */
+  constructor(options, alone, on) {
+    this.#options = options;
+    this.#alone = alone;
+    this.#on = on;
+  }
+
+  /**
+   * Loads the machine, if there is none.
+   * @param {{steal?: boolean}} [how]
+   * @returns {Promise<void>}
+   */
+  load({ steal = false } = {}) {
+    this.#creating ??= this.#load(steal).finally(() => { this.#creating = undefined; });
+    return this.#creating;
+  }
+
+  /**
+   * Runs the machine, whatever state it is in.
+   * @param {{steal?: boolean}} [how]
+   */
+  async start(how = {}) {
+    if (this.phase === "failed" || this.phase === "crashed") await this.discard();
+    this.#claim();
+    this.#starting = true;
+    try {
+      if (!this.vm) await this.load(how);
+      await this.vm?.start();
+    } catch (error) {
+      this.#fail(asVmError(error));
+    } finally {
+      this.#starting = false;
+    }
+  }
+
+  async pause() { await this.#try((vm) => vm.pause()); }
+  async stop() { await this.#try((vm) => vm.stop()); }
+
+  async reset() {
+    if (!this.vm || this.phase === "crashed") return this.start();
+    this.#claim();
+    await this.#try((vm) => vm.reset());
+  }
+
+  /** Goes on after another tab took the disks. */
+  async steal() {
+    if (this.vm && this.phase !== "failed") {
+      this.error = undefined;
+      await this.#try((vm) => vm.resume({ steal: true }));
+      if (this.vm) this.#set(/** @type {Phase} */ (this.vm.state));
+    } else {
+      await this.start({ steal: true });
+    }
+  }
+
+  /** Gives up the loading. */
+  cancel() { this.#control?.abort(); }
+
+  /** Ends the machine; the session is as new. */
+  async discard() {
+    const { vm } = this;
+    this.vm = undefined;
+    this.error = undefined;
+    this.#control?.abort();
+    this.#control = undefined;
+    running.delete(this);
+    this.#set("idle");
+    await vm?.dispose();
+  }
+
+  /** @param {boolean} steal */
+  async #load(steal) {
+    const control = new AbortController();
+    this.#control = control;
+    this.#set("loading");
+    try {
+      const vm = await Vm.create({
+        ...this.#options(), steal, signal: control.signal,
+        onProgress: (event) => this.#control === control && this.#on.progress(event),
+      });
+      if (this.#control !== control) return void vm.dispose();
+      this.vm = vm;
+      this.#listen(vm);
+      this.#on.created(vm);
+      if (!this.#starting) this.#set("created");
+    } catch (error) {
+      // Who broke it off has something else in mind already.
+      if (this.#control === control) throw error;
+    }
+  }
+
+  /** @param {Vm} vm */
+  #listen(vm) {
+    /** @param {string} type @param {(detail: any) => void} then */
+    const on = (type, then) => vm.addEventListener(type, (event) => {
+      if (this.vm === vm) then(/** @type {CustomEvent} */ (event).detail);
+    });
+    let wasReady = false;
+    on("state", ({ state }) => {
+      if (state === "disposed") return;
+      if (state === "off" || state === "crashed") running.delete(this);
+      if (state !== "crashed") this.#set(state);
+      if (vm.ready && !wasReady) this.#on.ready();
+      wasReady = vm.ready;
+    });
+    on("output", ({ console, bytes }) => this.#on.output(console, bytes));
+    on("disk", (event) => this.#on.disk(event));
+    on("activity", (event) => this.#on.activity(event));
+    on("progress", (event) => this.#on.progress(event));
+    on("exit", ({ code }) => this.#on.exit(code));
+    on("error", (error) => this.#fail(error));
+  }
+
+  /** @param {(vm: Vm) => Promise<unknown>} action */
+  async #try(action) {
+    try {
+      if (this.vm) await action(this.vm);
+    } catch (error) {
+      this.#fail(asVmError(error));
+    }
+  }
+
+  /** At most one machine runs in a page, unless the page says otherwise. */
+  #claim() {
+    if (this.#alone()) {
+      for (const other of running) if (other !== this && other.#alone()) void other.pause();
+    }
+    running.add(this);
+  }
+
+  /** @param {VmError} error */
+  #fail(error) {
+    if (error.code === "aborted" && (!this.vm || this.vm.state === "disposed")) {
+      running.delete(this);
+      return this.#set("idle");
+    }
+    if (!this.vm || this.vm.state === "crashed") running.delete(this);
+    this.error = error;
+    this.#set(this.vm?.state === "crashed" ? "crashed" : "failed");
+    this.#on.error(error);
+  }
+
+  /** @param {Phase} phase */
+  #set(phase) {
+    if (phase === this.phase) return;
+    this.phase = phase;
+    this.#on.phase(phase);
+  }
+}

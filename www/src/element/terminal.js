@@ -1,0 +1,249 @@
+import { Terminal } from "@xterm/xterm";
+import { FitAddon } from "@xterm/addon-fit";
+import { SearchAddon } from "@xterm/addon-search";
+import { WebLinksAddon } from "@xterm/addon-web-links";
+import { webAddress } from "./text.js";
+
+const SCROLLBACK = 5000;
+const FONT_SIZE = 14;
+const FONT_LEAST = 7;
+/** In a box narrower than this letters are smaller from the start: fifty columns on a phone. */
+const NARROW = 480;
+const FONT_NARROW = 12;
+
+/**
+ * @typedef {object} TerminalEvents
+ * @property {(data: string|Uint8Array) => void} data       what the user typed
+ * @property {(cols: number, rows: number) => void} resize
+ * @property {(title: string) => void} title                as the guest says it: not yet plain
+ * @property {(address: string|undefined) => void} hover    the address under the pointer
+ * @property {() => void} selection
+ */
+
+/** xterm.js with what this element makes of it. */
+export class TerminalView {
+  #term;
+  #fit = new FitAddon();
+  #search = new SearchAddon();
+  #box;
+  #on;
+  /** The last key was Escape: Tab now leaves the terminal (WCAG 2.1.2). */
+  #escaped = false;
+  #frame = 0;
+  /** @type {ResizeObserver} */
+  #observer;
+  /** @type {{cols?: number, rows?: number}} */
+  #fixed = {};
+  #fontSize;
+  /** The next character is typed with Ctrl. */
+  ctrl = false;
+  /** Called when `ctrl` has been used up. @type {() => void} */
+  onCtrlUsed = () => {};
+
+  /**
+   * @param {HTMLElement} box
+   * @param {TerminalEvents} on
+   */
+  constructor(box, on) {
+    this.#box = box;
+    this.#on = on;
+    this.#fontSize = box.clientWidth > 0 && box.clientWidth < NARROW ? FONT_NARROW : FONT_SIZE;
+    const open = (/** @type {string} */ text) => {
+      const address = webAddress(text);
+      if (address) window.open(address, "_blank", "noopener,noreferrer");
+    };
+    this.#term = new Terminal({
+      allowProposedApi: true, cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
+      scrollback: SCROLLBACK, fontSize: this.#fontSize, lineHeight: 1.15, minimumContrastRatio: 4.5, macOptionIsMeta: true,
+      rightClickSelectsWord: false,
+      // OSC 8: what the text says and where it leads may differ, so the address is shown.
+      linkHandler: { activate: (_event, text) => open(text), hover: (_event, text) => on.hover(webAddress(text)), leave: () => on.hover(undefined), allowNonHttpProtocols: false },
+    });
+    this.#term.loadAddon(this.#fit);
+    this.#term.loadAddon(this.#search);
+    this.#term.loadAddon(new WebLinksAddon((_event, text) => open(text), {
+      hover: (_event, text) => on.hover(webAddress(text)), leave: () => on.hover(undefined),
+    }));
+    this.#term.attachCustomKeyEventHandler((event) => this.#key(event));
+    this.#term.onData((data) => this.#typed(data));
+    this.#term.onBinary((data) => on.data(Uint8Array.from(data, (c) => c.charCodeAt(0) & 255)));
+    this.#term.onResize(({ cols, rows }) => on.resize(cols, rows));
+    this.#term.onTitleChange((title) => on.title(title));
+    this.#term.onSelectionChange(() => on.selection());
+    this.#term.open(box);
+    const area = this.#term.textarea;
+    if (area) {
+      area.setAttribute("aria-label", "Terminal");
+      area.setAttribute("aria-description", "Press Escape and then Tab to leave the terminal.");
+      area.addEventListener("blur", () => { this.#escaped = false; });
+    }
+    this.#observer = new ResizeObserver(() => this.fit());
+    this.#observer.observe(box);
+  }
+
+  get cols() { return this.#term.cols; }
+  get rows() { return this.#term.rows; }
+  get selection() { return this.#term.getSelection(); }
+  get fontSize() { return this.#fontSize; }
+
+  /**
+   * @param {Uint8Array|string} data
+   * @returns {Promise<void>} when it is on the screen
+   */
+  write(data) {
+    return new Promise((resolve) => this.#term.write(data, resolve));
+  }
+
+  /** What the screen shows, for tests and for `copy details`. */
+  text() {
+    const buffer = this.#term.buffer.active;
+    const lines = [];
+    for (let i = 0; i < buffer.length; i++) lines.push(buffer.getLine(i)?.translateToString(true) ?? "");
+    return lines.join("\n").trimEnd();
+  }
+
+  focus() { this.#term.focus(); }
+  clear() { this.#term.reset(); }
+
+  /** @param {string} text as the clipboard has it */
+  paste(text) { this.#term.paste(text); }
+
+  selectAll() { this.#term.selectAll(); }
+
+  /**
+   * As if it had been typed; with the sticky Ctrl.
+   * @param {string} data
+   */
+  type(data) { this.#term.input(data, true); }
+
+  /** The code of an arrow depends on the mode that the guest has set. @param {"A"|"B"|"C"|"D"} arrow */
+  arrow(arrow) { this.type(`\x1b${this.#term.modes.applicationCursorKeysMode ? "O" : "["}${arrow}`); }
+
+  /** @param {{theme?: import("@xterm/xterm").ITheme, font?: string, screenReader?: boolean, readonly?: boolean}} look */
+  look({ theme, font, screenReader, readonly }) {
+    const options = this.#term.options;
+    if (theme) options.theme = theme;
+    if (font && options.fontFamily !== font) options.fontFamily = font;
+    if (screenReader !== undefined) options.screenReaderMode = screenReader;
+    if (readonly !== undefined) options.disableStdin = readonly;
+    this.fit();
+  }
+
+  /** @param {number} size */
+  setFontSize(size) {
+    this.#fontSize = Math.min(32, Math.max(FONT_LEAST, size));
+    this.#term.options.fontSize = this.#fontSize;
+    this.fit();
+  }
+
+  /**
+   * A fixed number of columns or rows; what is not fixed follows the box.
+   * @param {{cols?: number, rows?: number}} fixed
+   */
+  fix(fixed) {
+    this.#fixed = fixed;
+    this.fit();
+  }
+
+  /** Makes the grid fill the box, in the next frame. */
+  fit() {
+    if (this.#frame) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#fitNow();
+    });
+  }
+
+  #fitNow() {
+    const { cols, rows } = this.#fixed;
+    const options = this.#term.options;
+    if (!this.#box.isConnected || this.#box.clientWidth < 20) return;
+    let fits = this.#fit.proposeDimensions();
+    if (!fits || !Number.isFinite(fits.cols) || !Number.isFinite(fits.rows)) return;
+    if (cols) {
+      // Fixed columns in a narrow box: smaller letters, down to what can be read.
+      const size = Math.floor(((options.fontSize ?? FONT_SIZE) * fits.cols * 2) / cols) / 2;
+      const want = Math.max(FONT_LEAST, Math.min(this.#fontSize, size));
+      if (want !== options.fontSize && (fits.cols < cols || want > (options.fontSize ?? 0))) {
+        options.fontSize = want;
+        fits = this.#fit.proposeDimensions() ?? fits;
+      }
+    }
+    const next = { cols: cols ?? Math.max(20, fits.cols), rows: rows ?? Math.max(4, fits.rows) };
+    if (next.cols !== this.#term.cols || next.rows !== this.#term.rows) this.#term.resize(next.cols, next.rows);
+  }
+
+  /** The pixels that so many rows take. @param {number} rows */
+  heightOf(rows) {
+    const screen = this.#box.querySelector(".xterm-screen");
+    return screen ? (screen.getBoundingClientRect().height / this.#term.rows) * rows : 0;
+  }
+
+  /**
+   * @param {string} text
+   * @param {"next"|"previous"} where
+   * @param {boolean} incremental
+   * @returns {boolean}
+   */
+  find(text, where, incremental = false) {
+    if (!text) {
+      this.#search.clearDecorations();
+      this.#term.clearSelection();
+      return true;
+    }
+    return where === "next" ? this.#search.findNext(text, { incremental }) : this.#search.findPrevious(text);
+  }
+
+  endFind() { this.#search.clearDecorations(); }
+
+  dispose() {
+    cancelAnimationFrame(this.#frame);
+    this.#observer.disconnect();
+    this.#term.dispose();
+  }
+
+  /** @param {string} data */
+  #typed(data) {
+    if (this.ctrl && data.length === 1) {
+      const code = data.toUpperCase().charCodeAt(0);
+      this.ctrl = false;
+      this.onCtrlUsed();
+      if (data === " ") return this.#on.data("\0");
+      if (code >= 64 && code < 96) return this.#on.data(String.fromCharCode(code - 64));
+    }
+    this.#on.data(data);
+  }
+
+  /**
+   * @param {KeyboardEvent} event
+   * @returns {boolean} whether the terminal takes it
+   */
+  #key(event) {
+    const key = event.key.toLowerCase();
+    if (event.type === "keydown" && event.ctrlKey && event.shiftKey && !event.altKey && !event.metaKey) {
+      if (key === "c") {
+        event.preventDefault();
+        void this.copy();
+        return false;
+      }
+      // The browser pastes by itself, without asking for the clipboard.
+      if (key === "v") return false;
+    }
+    if (key === "tab" && this.#escaped && !event.ctrlKey && !event.altKey) return false;
+    if (event.type === "keydown" && key !== "shift") this.#escaped = key === "escape";
+    return true;
+  }
+
+  /** @returns {Promise<boolean>} whether there was something */
+  async copy() {
+    const text = this.selection;
+    if (!text) return false;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // No secure context, or a frame without the permission: xterm.js answers the event.
+      document.execCommand("copy");
+    }
+    return true;
+  }
+}

@@ -1,0 +1,87 @@
+import xtermStyle from "@xterm/xterm/css/xterm.css";
+import ownStyle from "./style.css";
+import { h, icon, iconButton } from "./dom.js";
+
+/** @type {CSSStyleSheet[]|undefined} */
+let sheets;
+
+/** Adopted sheets: one copy for all elements, and no style element that a policy could refuse. */
+function styleSheets() {
+  sheets ??= [xtermStyle, ownStyle].map((text) => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(text);
+    return sheet;
+  });
+  return sheets;
+}
+
+/**
+ * What the buttons of the toolbar do.
+ * @typedef {"run"|"reset"|"power"|"search"|"fullscreen"|"menu"|"start"} ToolName
+ */
+
+/**
+ * The shadow tree.
+ * @param {ShadowRoot} shadow
+ * @param {(tool: ToolName) => void} press
+ */
+export function buildView(shadow, press) {
+  shadow.adoptedStyleSheets = styleSheets();
+  const tools = {
+    run: iconButton("play", "Start", () => press("run")),
+    reset: iconButton("reset", "Restart", () => press("reset"), { class: "tool wide" }),
+    power: iconButton("power", "Power off", () => press("power"), { class: "tool wide" }),
+    search: iconButton("search", "Search", () => press("search"), { class: "tool wide" }),
+    fullscreen: iconButton("expand", "Full screen", () => press("fullscreen")),
+    menu: iconButton("menu", "Menu", () => press("menu"), { "aria-expanded": "false" }),
+  };
+  const title = h("span", { class: "title" });
+  const toolbar = h("div", { class: "toolbar", part: "toolbar", role: "group", "aria-label": "Machine" },
+    h("span", { class: "light", "aria-hidden": "true" }), title, ...Object.values(tools));
+
+  const terminal = h("div", { class: "terminal", part: "terminal" });
+  const bootBar = h("div", { class: "boot-bar", hidden: true, "aria-hidden": "true" });
+
+  const start = h("button", { type: "button", class: "start", part: "button start", onclick: () => press("start") }, icon("play"), h("span", {}, "Start"));
+  const inviteTitle = h("h2", {});
+  const inviteText = h("p", {});
+  const posterSlot = h("slot", { name: "poster" });
+  const invite = h("div", { class: "invite" }, inviteTitle, start, inviteText);
+  const poster = h("div", { class: "cover poster", part: "poster" }, h("div", { class: "picture" }, posterSlot), invite);
+  posterSlot.addEventListener("slotchange", () => {
+    invite.classList.toggle("on-picture", posterSlot.assignedNodes().length > 0);
+  });
+
+  const loads = h("ul", { class: "loads" });
+  const loadTitle = h("h2", {}, "Getting the machine");
+  const loading = h("div", { class: "cover", part: "progress", hidden: true }, h("div", { class: "card" }, loadTitle, loads,
+    h("div", { class: "row" })));
+
+  const panel = h("div", { class: "cover", part: "panel", hidden: true });
+  const banner = h("div", { class: "banner", part: "banner", hidden: true });
+  const search = h("div", { class: "search", role: "search", hidden: true });
+  const menu = h("div", { class: "menu", part: "menu", role: "group", "aria-label": "Menu", hidden: true });
+  const drop = h("div", { class: "drop", hidden: true }, "Drop files to put them into the machine");
+  const screen = h("div", { class: "screen" }, terminal, bootBar, banner, poster, loading, panel, search, menu, drop);
+
+  const keys = h("div", { class: "keys", part: "keys", role: "group", "aria-label": "Keys", hidden: true });
+  const say = h("span", { class: "say" });
+  const diskLight = h("span", { class: "disk-light", "aria-hidden": "true" });
+  const kept = h("span", { class: "kept", hidden: true });
+  const size = h("span", { class: "size" });
+  const status = h("div", { class: "status", part: "status" }, say, kept, size);
+  // What is said aloud is less than what the status line shows.
+  const live = h("div", { class: "unseen", role: "status", "aria-live": "polite" });
+  const dialog = h("dialog", { part: "dialog" });
+  // What the author put there for browsers without all this; shown again where it is needed.
+  const fallback = h("slot", {});
+
+  const root = h("div", { class: "root", part: "display" }, toolbar, screen, keys, status, live, dialog);
+  shadow.append(h("div", { class: "holder" }, root), h("div", { hidden: true }, fallback));
+  return {
+    root, toolbar, title, tools, screen, terminal, bootBar, poster, invite, inviteTitle, inviteText, start,
+    loading, loadTitle, loads, panel, banner, search, menu, drop, keys, status, say, kept, diskLight, size, live, dialog, fallback,
+  };
+}
+
+/** @typedef {ReturnType<typeof buildView>} View */

@@ -1,0 +1,627 @@
+/** @import { FailureAction } from "./failures.js" */
+/** @import { Phase } from "./session.js" */
+/** @import { View } from "./view.js" */
+import { VmError } from "../vm/errors.js";
+import { formatSize } from "../vm/size.js";
+import { ATTRIBUTES, defineProperties, upgradeProperties } from "./attributes.js";
+import { Banner } from "./banner.js";
+import { ask, chooseFiles, saveFile } from "./dialogs.js";
+import { relabel } from "./dom.js";
+import { DISK_TROUBLE, STORAGE } from "./failures.js";
+import { Files, acceptDrops } from "./files.js";
+import { buildKeyBar } from "./keybar.js";
+import { Loads } from "./loads.js";
+import { Menu } from "./menu.js";
+import { menuSections } from "./menu-items.js";
+import { details, showFailure } from "./panel.js";
+import { buildSearchBar } from "./searchbar.js";
+import { Session } from "./session.js";
+import { TerminalView } from "./terminal.js";
+import { lastLine, plain } from "./text.js";
+import { terminalTheme } from "./theme.js";
+import { buildView } from "./view.js";
+import { followViewport, isFullscreen, toggleFullscreen } from "./viewport.js";
+
+/** How long a node may be out of the page before its machine ends: frameworks move nodes. */
+const GRACE_MS = 1000;
+/** How long a guest has to power itself off before the page offers to pull the plug. */
+const POWER_OFF_MS = 15000;
+
+/** What each phase is called: in the status line, and aloud. @type {Record<Phase, string>} */
+const WORDS = {
+  idle: "Not started", loading: "Loading", created: "Loaded", booting: "Starting", running: "Running", paused: "Paused",
+  off: "Off", crashed: "Stopped working", failed: "Could not start",
+};
+const FLAGS = ["idle", "loading", "booting", "running", "paused", "off", "crashed", "failed"];
+
+// The accessors that `defineProperties` makes.
+/**
+ * @typedef {object} Accessors
+ * @property {string} src
+ * @property {string} memory
+ * @property {string} cpus
+ * @property {string} append
+ * @property {string} persist
+ * @property {string} label
+ * @property {string} workerSrc
+ * @property {string} wasmSrc
+ * @property {boolean} autostart
+ * @property {boolean} screenreader
+ * @property {boolean} readonly
+ * @property {boolean} multiple
+ * @property {number} cols
+ * @property {number} rows
+ * @property {"auto"|"dark"|"light"} theme
+ * @property {"full"|"none"} controls
+ * @property {"auto"|"on"|"off"} keybar
+ * @property {"lazy"|"eager"} loading
+ */
+
+/** `<virtarium-vm>`: a machine with its terminal. */
+export class VirtariumVm extends HTMLElement {
+  static observedAttributes = Object.values(ATTRIBUTES).map((row) => row.attribute);
+
+  #internals = this.attachInternals();
+  /** @type {View} */
+  #view;
+  /** @type {TerminalView|undefined} */
+  #terminal;
+  #session;
+  #banner;
+  #loads;
+  #files;
+  #menu;
+  #search;
+  /** @type {object|undefined} */
+  #machine;
+  #title = "";
+  #guestTitle = "";
+  /** What the guest printed last, while it boots. */
+  #lastOutput = "";
+  #decoder = new TextDecoder();
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #grace;
+  /** @type {(() => void)[]} */
+  #undo = [];
+  #hover = "";
+  #loadWords = "";
+
+  constructor() {
+    super();
+    const shadow = this.attachShadow({ mode: "open" });
+    const view = buildView(shadow, (tool) => this.#press(tool));
+    this.#view = view;
+    this.#session = new Session(() => this.#vmOptions(), () => !this.#own.multiple, {
+      phase: (phase) => this.#onPhase(phase),
+      progress: (event) => {
+        this.#loadWords = this.#loads.show(event);
+        this.#status();
+        this.#fire("vm-progress", event);
+      },
+      output: (console, bytes) => this.#onOutput(console, bytes),
+      disk: (event) => this.#onDisk(event),
+      activity: () => this.#flash(),
+      error: (error) => this.#onError(error),
+      exit: (code) => this.#fire("vm-exit", { code }),
+      ready: () => this.#fire("vm-ready", { vm: this.vm }),
+      created: (vm) => {
+        this.#title = vm.machine.title;
+        // What is not on the screen yet holds the guest back.
+        vm.console.attach((bytes) => this.#terminal?.write(bytes));
+        if (this.#terminal) void vm.resize(this.#terminal.cols, this.#terminal.rows).catch(() => {});
+      },
+    });
+    const say = (/** @type {string} */ words) => this.#say(words);
+    this.#banner = new Banner(view.banner, say);
+    this.#loads = new Loads(view.loads, say);
+    this.#files = new Files(view.dialog, this.#banner, () => this.vm);
+    this.#menu = new Menu(view.menu, view.tools.menu, () => menuSections(this, {
+      session: this.#session, terminal: this.#terminal, files: this.#files, actions: this.#actions,
+    }));
+    this.#search = buildSearchBar(view.search, () => this.#terminal);
+    buildKeyBar(view.keys, () => this.#terminal, this.#actions);
+    acceptDrops(view.screen, view.drop, this.#files);
+    view.loading.querySelector(".row")?.append(this.#button("Cancel", () => this.#session.cancel()));
+    // Invoker commands: <button commandfor="vm" command="--send" value="ls">.
+    this.addEventListener("command", (event) => this.#command(/** @type {any} */ (event)));
+  }
+
+  /** This, with the accessors that are made from the table. @returns {this & Accessors} */
+  get #own() { return /** @type {any} */ (this); }
+
+  /** The machine; undefined before it is loaded. */
+  get vm() { return this.#session.vm; }
+  /** @returns {Phase} */
+  get state() { return this.#session.phase; }
+  /** Why it failed. */
+  get error() { return this.#session.error; }
+
+  /** A machine as an object, instead of `src`. @returns {object|undefined} */
+  get machine() { return this.#machine; }
+  set machine(machine) {
+    this.#machine = machine;
+    if (this.isConnected) this.#rebuild();
+  }
+
+  /** Loads the machine if need be, and runs it. */
+  async start() {
+    this.#openTerminal();
+    await this.#session.start();
+  }
+
+  pause() { return this.#session.pause(); }
+  reset() { return this.#session.reset(); }
+  stop() { return this.#session.stop(); }
+
+  /** Asks the guest to switch itself off, or the user. */
+  powerOff() { return this.#powerOff(); }
+
+  /** @param {string|Uint8Array} text */
+  async send(text) { return this.#need().send(text); }
+  /** @type {import("../vm/vm.js").Vm["expect"]} */
+  async expect(...args) { return this.#need().expect(...args); }
+  /** @type {import("../vm/vm.js").Vm["run"]} */
+  async run(...args) { return this.#need().run(...args); }
+  /** @type {import("../vm/vm.js").Vm["upload"]} */
+  async upload(...args) { return this.#need().upload(...args); }
+  /** @type {import("../vm/vm.js").Vm["download"]} */
+  async download(...args) { return this.#need().download(...args); }
+
+  /** The text of the terminal with what has scrolled out of it. */
+  get terminalText() { return this.#terminal?.text() ?? ""; }
+
+  /** @override */
+  focus() {
+    if (this.#view.poster.hidden) this.#terminal?.focus();
+    else this.#view.start.focus();
+  }
+
+  connectedCallback() {
+    clearTimeout(this.#grace);
+    if (this.#undo.length > 0) return;
+    upgradeProperties(this, ["machine"]);
+    // What the author says comes first.
+    this.#internals.role = "group";
+    this.#listen();
+    this.#look();
+    this.#onPhase(this.#session.phase);
+    if (this.#own.loading === "eager" || this.#own.autostart) this.#whenVisible();
+  }
+
+  disconnectedCallback() {
+    clearTimeout(this.#grace);
+    this.#grace = setTimeout(() => {
+      if (this.isConnected) return;
+      for (const undo of this.#undo.splice(0)) undo();
+      void this.#session.discard();
+      this.#terminal?.dispose();
+      this.#terminal = undefined;
+    }, GRACE_MS);
+  }
+
+  // A move by moveBefore() keeps everything.
+  connectedMoveCallback() {}
+
+  /**
+   * @param {string} name
+   * @param {string|null} before
+   * @param {string|null} after
+   */
+  attributeChangedCallback(name, before, after) {
+    if (before === after || this.#undo.length === 0) return;
+    if (name === "src") this.#rebuild();
+    else if (name === "autostart" && after !== null) this.#whenVisible();
+    else this.#look();
+  }
+
+  /** Another machine: the old one ends. */
+  #rebuild() {
+    this.#title = this.#guestTitle = "";
+    this.#terminal?.clear();
+    void this.#session.discard().then(() => {
+      if (this.#own.autostart && this.isConnected) void this.start();
+    });
+  }
+
+  #vmOptions() {
+    const own = this.#own;
+    if (!own.src && !this.#machine) throw new VmError("bad-machine", "the element has no src");
+    return {
+      machine: this.#machine ?? own.src, memory: own.memory, cpus: own.cpus, append: own.append,
+      persist: own.persist || null, workerUrl: own.workerSrc || undefined, wasmUrl: own.wasmSrc || undefined,
+      cols: this.#terminal?.cols, rows: this.#terminal?.rows,
+    };
+  }
+
+  #need() {
+    if (this.vm) return this.vm;
+    throw new VmError("unsupported", "the machine has not been started");
+  }
+
+  #listen() {
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const coarse = matchMedia("(pointer: coarse)");
+    const look = () => this.#look();
+    const full = () => this.#onFullscreen();
+    dark.addEventListener("change", look);
+    coarse.addEventListener("change", look);
+    document.addEventListener("fullscreenchange", full);
+    this.#undo = [
+      () => dark.removeEventListener("change", look), () => coarse.removeEventListener("change", look),
+      () => document.removeEventListener("fullscreenchange", full),
+      followViewport(this, this.#view.root, () => coarse.matches && this.shadowRoot?.activeElement !== null),
+    ];
+  }
+
+  #whenVisible() {
+    const go = () => {
+      if (this.#session.phase !== "idle" || !this.isConnected) return;
+      if (this.#own.autostart) return void this.start();
+      this.#openTerminal();
+      this.#session.load().catch((error) => this.#onError(error));
+    };
+    const seen = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      seen.disconnect();
+      go();
+    }, { rootMargin: "200px" });
+    seen.observe(this);
+    this.#undo.push(() => seen.disconnect());
+  }
+
+  #openTerminal() {
+    if (this.#terminal) return;
+    const { terminal } = this.#view;
+    this.#terminal = new TerminalView(terminal, {
+      data: (data) => { if (!this.#own.readonly) void this.vm?.send(data).catch(() => {}); },
+      resize: (cols, rows) => {
+        this.#view.size.textContent = `${cols}×${rows}`;
+        void this.vm?.resize(cols, rows).catch(() => {});
+      },
+      title: (title) => {
+        this.#guestTitle = plain(title);
+        this.#status();
+      },
+      hover: (address) => {
+        this.#hover = address ? plain(address, 200) : "";
+        this.#status();
+      },
+      selection: () => {},
+    });
+    this.#look();
+  }
+
+  /** Everything that follows from attributes and from the user's settings of the system. */
+  #look() {
+    const own = this.#own;
+    const view = this.#view;
+    const theme = own.theme === "auto" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : own.theme;
+    view.root.dataset.theme = theme;
+    view.toolbar.hidden = own.controls === "none";
+    view.status.hidden = own.controls === "none";
+    view.keys.hidden = own.keybar === "off" || own.readonly || this.#session.phase === "idle"
+      || (own.keybar === "auto" && !matchMedia("(pointer: coarse)").matches);
+    this.#internals.ariaLabel = own.label || this.#title || "Virtual machine";
+    const style = getComputedStyle(view.root);
+    this.#terminal?.look({
+      theme: terminalTheme(style, theme), font: style.getPropertyValue("--_font").trim(),
+      screenReader: own.screenreader, readonly: own.readonly,
+    });
+    this.#terminal?.fix({ cols: own.cols || undefined, rows: own.rows || undefined });
+    view.screen.style.blockSize = own.rows ? `${Math.ceil(this.#terminal?.heightOf(own.rows) || own.rows * 19) + 16}px` : "";
+    this.#status();
+  }
+
+  /** @param {Phase} phase */
+  #onPhase(phase) {
+    const view = this.#view;
+    view.root.dataset.phase = phase;
+    for (const flag of FLAGS) {
+      // Older Chromium wants `--name`; without states the element works as well.
+      try {
+        if (flag === phase) this.#internals.states.add(flag);
+        else this.#internals.states.delete(flag);
+      } catch { /* no such state there */ }
+    }
+    if (phase === "loading") this.#loads.clear();
+    if (phase === "booting") this.#lastOutput = "";
+    if (phase === "off" || phase === "idle") this.#guestTitle = "";
+    view.poster.hidden = phase !== "idle" && phase !== "created";
+    view.loading.hidden = phase !== "loading";
+    view.bootBar.hidden = phase !== "booting";
+    if (phase !== "failed" && phase !== "crashed") view.panel.hidden = true;
+    const going = phase === "booting" || phase === "running";
+    relabel(view.tools.run, going ? "pause" : "play", going ? "Pause" : phase === "paused" ? "Continue" : "Start");
+    view.tools.run.disabled = phase === "loading";
+    view.tools.reset.disabled = !going && phase !== "paused";
+    view.tools.power.disabled = !going && phase !== "paused";
+    view.tools.search.disabled = !this.#terminal;
+    view.terminal.inert = !view.poster.hidden || !view.loading.hidden || !view.panel.hidden;
+    const code = this.vm?.exitCode;
+    this.#banner.set("state", phase === "paused" ? { words: "Paused.", buttons: [{ label: "Continue", press: () => void this.start(), main: true }] }
+      : phase === "off" ? { words: code ? `The machine is off; the guest ended with ${code}.` : "The machine is off.",
+        buttons: [{ label: "Start again", press: () => void this.start(), main: true }] } : undefined);
+    if (phase === "idle" || phase === "off") {
+      this.#banner.set("trouble", undefined);
+      this.#banner.set("note", undefined);
+    }
+    if (phase !== "paused" && phase !== "off") this.#say(WORDS[phase]);
+    this.#look();
+    if (going && this.#hadFocus()) this.#terminal?.focus();
+    this.#fire("vm-state", { state: phase });
+  }
+
+  /** The focus is here, or was on something of ours that is gone. */
+  #hadFocus() {
+    const active = this.shadowRoot?.activeElement;
+    return document.activeElement === this || (active !== null && active !== undefined && !this.#view.terminal.contains(active));
+  }
+
+  /** The title, the status line and the poster's words. */
+  #status() {
+    const view = this.#view;
+    const { phase } = this.#session;
+    const name = this.#own.label || this.#title || "Linux";
+    view.title.textContent = this.#guestTitle && this.#guestTitle !== name ? `${name}: ${this.#guestTitle}` : name;
+    view.inviteTitle.textContent = this.#own.label || this.#title;
+    view.inviteTitle.hidden = view.inviteTitle.textContent === "";
+    view.inviteText.textContent = `A computer that runs inside this page. Nothing is installed.${this.#foreignHost()}`;
+    const doing = phase === "booting" && this.#lastOutput ? `: ${this.#lastOutput}` : "";
+    view.say.textContent = this.#hover || (phase === "loading" && this.#loadWords ? this.#loadWords : `${WORDS[phase]}${doing}`);
+    const kinds = new Set(this.vm?.disks.filter((disk) => !disk.readonly).map((disk) => disk.kind));
+    const kind = ["memory", "indexeddb", "opfs"].find((k) => kinds.has(/** @type {any} */ (k)));
+    view.kept.hidden = kind === undefined;
+    if (kind) {
+      const words = STORAGE[/** @type {keyof typeof STORAGE} */ (kind)];
+      view.kept.replaceChildren(view.diskLight, `Disk ${words.short}`);
+      view.kept.title = words.long;
+    }
+  }
+
+  /** A machine of another site says so before it is started. */
+  #foreignHost() {
+    try {
+      const url = new URL(this.#own.src, document.baseURI);
+      return url.origin === location.origin || !url.host ? "" : ` It comes from ${url.host}.`;
+    } catch {
+      return "";
+    }
+  }
+
+  /**
+   * @param {number} console
+   * @param {Uint8Array} bytes
+   */
+  #onOutput(console, bytes) {
+    if (console === 0 && this.#session.phase === "booting") {
+      const line = lastLine(this.#decoder.decode(bytes, { stream: true }));
+      if (line) {
+        this.#lastOutput = line;
+        this.#status();
+      }
+    }
+    this.#fire("vm-output", { console, bytes });
+  }
+
+  /** @param {import("../protocol.js").DiskEvent} event */
+  #onDisk(event) {
+    const { name, code, recovered } = event;
+    if (code === "locked" && !recovered) {
+      this.#session.error = new VmError("locked", event.error ?? "another tab has taken the disk", { detail: { disk: name } });
+      this.#showFailure(this.#session.error);
+    } else if (recovered) {
+      this.#banner.set("trouble", undefined);
+    } else if (code) {
+      this.#banner.set("trouble", {
+        words: `${name}: ${DISK_TROUBLE[code] ?? code}`,
+        buttons: [
+          ...(code === "offline" ? [] : [{ label: "Export", press: () => void this.#actions.exportDisk(name) }]),
+          { label: "Close", press: () => this.#banner.set("trouble", undefined) },
+        ],
+      });
+    }
+    this.#status();
+    this.#fire("vm-disk", event);
+  }
+
+  #flash() {
+    const { diskLight } = this.#view;
+    diskLight.classList.add("on");
+    setTimeout(() => diskLight.classList.remove("on"), 120);
+  }
+
+  /** @param {VmError} error */
+  #onError(error) {
+    this.#showFailure(error);
+    this.#fire("vm-error", { code: error.code, message: error.message, detail: error.detail, error });
+  }
+
+  /** @param {VmError} error */
+  #showFailure(error) {
+    const canExport = Boolean(this.vm && this.vm.state !== "crashed" && this.vm.disks.length > 0);
+    showFailure(this.#view.panel, error, (action, button) => void this.#act(action, button), this.#view.fallback, canExport);
+    this.#view.terminal.inert = true;
+  }
+
+  /**
+   * @param {FailureAction} action
+   * @param {HTMLButtonElement} button
+   */
+  async #act(action, button) {
+    if (action === "details") {
+      const error = /** @type {VmError} */ (this.#session.error);
+      const text = details(error, { machine: this.#title, src: this.#own.src, browser: navigator.userAgent });
+      await navigator.clipboard.writeText(text).then(() => { button.textContent = "Copied"; }, async () => {
+        await ask(this.#view.dialog, { title: "Details", text: [text], buttons: [] });
+      });
+    } else if (action === "export") {
+      for (const disk of this.vm?.disks ?? []) await this.#actions.exportDisk(disk.name);
+    } else if (action === "steal") {
+      await this.#session.steal();
+    } else {
+      await this.start();
+    }
+    if (action !== "details" && action !== "export") this.#terminal?.focus();
+  }
+
+  /** @param {import("./view.js").ToolName} tool */
+  #press(tool) {
+    const { phase } = this.#session;
+    switch (tool) {
+      case "run":
+        if (phase === "booting" || phase === "running") return void this.pause();
+        return void this.start();
+      case "start": return void this.start();
+      case "reset": return void this.#actions.reset();
+      case "power": return void this.#powerOff();
+      case "search": return this.#search.open();
+      case "fullscreen": return void toggleFullscreen(this).then(() => this.#onFullscreen());
+      case "menu": return this.#menu.toggle();
+    }
+  }
+
+  #onFullscreen() {
+    const full = isFullscreen(this);
+    relabel(this.#view.tools.fullscreen, full ? "shrink" : "expand", full ? "Leave full screen" : "Full screen");
+    this.#terminal?.fit();
+  }
+
+  /** What menu, key bar and toolbar share. */
+  #actions = {
+    reset: async () => {
+      const answer = await ask(this.#view.dialog, {
+        title: "Restart the machine?", text: ["As by its reset button: what the guest has not yet saved to its disk is lost."],
+        buttons: [{ label: "Restart", value: "yes", look: "main" }],
+      });
+      if (answer) await this.reset();
+    },
+    powerOff: () => this.#powerOff(),
+    search: () => this.#search.open(),
+    copy: async () => {
+      if (!(await this.#terminal?.copy())) this.#note("Select something in the terminal first.");
+      this.#terminal?.focus();
+    },
+    paste: async () => {
+      try {
+        this.#terminal?.paste(await navigator.clipboard.readText());
+        this.#terminal?.focus();
+      } catch {
+        this.#note("The browser does not let a page read the clipboard here. Press Ctrl+Shift+V, or hold the screen and choose Paste.");
+      }
+    },
+    /** @param {string} name */
+    exportDisk: async (name) => {
+      try {
+        const blob = await this.#need().exportDisk(name);
+        saveFile(blob, `${name}.overlay`);
+        this.#note(`${name}.overlay was saved (${formatSize(blob.size)}). It opens in the terminal's virtarium too.`);
+      } catch (error) {
+        this.#note(`${name} could not be exported: ${plain(String(/** @type {Error} */ (error).message), 200)}`);
+      }
+    },
+    /** @param {string} name */
+    importDisk: async (name) => {
+      const [file] = await chooseFiles({ accept: ".overlay" });
+      if (!file) return;
+      await this.#changeDisk(`Replace what was written to ${name}?`, `By the content of ${plain(file.name)} (${formatSize(file.size)}). The machine is switched off for it.`,
+        "Replace", (vm) => vm.importDisk(name, file), `${name} was replaced.`);
+    },
+    /** @param {string} name */
+    resetDisk: (name) => this.#changeDisk(`Forget everything that was written to ${name}?`, "The disk is then as it was at first. This cannot be undone; the machine is switched off for it.",
+      "Forget it", (vm) => vm.resetDisk(name), `${name} is as at first.`),
+    keep: async () => {
+      const kept = await navigator.storage?.persist?.().catch(() => false);
+      this.#note(kept ? "The browser will keep it until you remove it." : "The browser promised nothing: it may throw this away when space is short. Export what matters.");
+    },
+    /** @param {string} words */
+    note: (words) => this.#note(words),
+  };
+
+  /**
+   * @param {string} title
+   * @param {string} text
+   * @param {string} label
+   * @param {(vm: import("../vm/vm.js").Vm) => Promise<void>} change
+   * @param {string} done
+   */
+  async #changeDisk(title, text, label, change, done) {
+    const answer = await ask(this.#view.dialog, { title, text: [text], buttons: [{ label, value: "yes", look: "danger" }] });
+    if (!answer) return;
+    try {
+      const vm = this.#need();
+      if (vm.state !== "created" && vm.state !== "off") await vm.stop();
+      await change(vm);
+      this.#note(done);
+    } catch (error) {
+      this.#note(`That did not work: ${plain(String(/** @type {Error} */ (error).message), 300)}`);
+    }
+  }
+
+  async #powerOff() {
+    const { vm } = this;
+    if (!vm) return;
+    const plug = { label: "Switch off now", press: () => void this.stop() };
+    const paused = this.#session.phase === "paused";
+    if (!vm.hasAgent || !vm.ready || paused) {
+      const answer = await ask(this.#view.dialog, {
+        title: "Power off?",
+        text: [paused || !vm.ready ? "The guest cannot be asked now." : "To let the guest finish first, type poweroff in the terminal.",
+          "Switching off now is like pulling the plug: what the guest has not yet saved is lost."],
+        buttons: [{ label: plug.label, value: "yes", look: "danger" }],
+      });
+      if (answer) await this.stop();
+      return;
+    }
+    this.#banner.set("note", { words: "The guest was asked to switch off…", buttons: [plug] });
+    const asked = vm.run("poweroff", { timeout: POWER_OFF_MS }).catch(() => {});
+    const off = new Promise((resolve) => vm.addEventListener("exit", resolve, { once: true }));
+    const late = new Promise((resolve) => setTimeout(resolve, POWER_OFF_MS, "late"));
+    if ((await Promise.race([off, late])) === "late" && this.vm === vm && vm.state !== "off") {
+      this.#banner.set("note", { words: "The guest has not switched itself off yet.", buttons: [plug,
+        { label: "Wait", press: () => this.#banner.set("note", undefined) }] });
+    }
+    await asked;
+  }
+
+  /** @param {string} words */
+  #note(words) {
+    this.#banner.set("note", { words, buttons: [{ label: "Close", press: () => this.#banner.set("note", undefined) }] });
+  }
+
+  /** @param {{command: string, source?: HTMLButtonElement}} event */
+  #command({ command, source }) {
+    if (command === "--start") void this.start();
+    else if (command === "--pause") void this.pause();
+    else if (command === "--reset") void this.reset();
+    else if (command === "--send") void this.send((source?.value ?? "").replaceAll("\n", "\r") + "\r").catch(() => {});
+  }
+
+  /**
+   * @param {string} label
+   * @param {() => void} press
+   */
+  #button(label, press) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "push";
+    button.setAttribute("part", "button");
+    button.textContent = label;
+    button.addEventListener("click", press);
+    return button;
+  }
+
+  /** @param {string} words */
+  #say(words) {
+    this.#view.live.textContent = words;
+  }
+
+  /**
+   * @param {string} type
+   * @param {unknown} detail
+   */
+  #fire(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
+  }
+}
+
+defineProperties(VirtariumVm);
