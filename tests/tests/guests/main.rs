@@ -1,5 +1,6 @@
 //! Whole guests: Debian's kernel, firmware and boot loader, at work on the machine's devices.
 
+mod agent;
 mod console;
 mod crashes;
 mod debian;

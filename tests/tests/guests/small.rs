@@ -23,7 +23,7 @@ fn options() -> Options {
 }
 
 /// The guest's machine, if there is the kernel or what compiles it.
-fn config(test: &str) -> Option<MachineConfig> {
+pub fn config(test: &str) -> Option<MachineConfig> {
     let options = options();
     if image::needs_compiling(&options, "small").expect("the cache") {
         if !soak() {
