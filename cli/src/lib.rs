@@ -9,5 +9,6 @@ pub mod image;
 pub mod qemu;
 pub mod run;
 pub mod settings;
+pub mod site;
 pub mod suite;
 mod version;

@@ -3,6 +3,7 @@
 pub mod devices;
 pub mod keys;
 pub mod run;
+pub mod site;
 pub mod test;
 pub mod units;
 
@@ -12,6 +13,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::image::command::ImageCommand;
 use run::RunArgs;
+use site::SiteArgs;
 use test::TestArgs;
 
 /// A RISC-V computer in a terminal.
@@ -37,6 +39,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Run a suite of guests as regression cases
     Test(TestArgs),
+    /// Write the page and its machines into a folder that any web server can hand out
+    Site(SiteArgs),
     /// Fetch and build guest images
     Image(ImageCommand),
     /// Print a completion script for a shell

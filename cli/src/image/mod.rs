@@ -37,7 +37,7 @@ pub mod second_stage;
 pub mod store;
 pub mod strip;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod version;
 
 pub use progress::Progress;
@@ -233,6 +233,42 @@ fn busybox_guest(store: &mut Store<'_>) -> Result<Guest> {
 /// If the lock or the cache cannot be read.
 pub fn needs_compiling(options: &Options, name: &str) -> Result<bool> {
     Ok(name == "small" && Store::open(options)?.ready(&SMALL_KERNEL)?.is_none())
+}
+
+/// Whether the guest `name` can be had without being configured or compiled first.
+///
+/// # Errors
+/// If the lock or the cache cannot be read.
+pub fn at_hand(options: &Options, name: &str) -> Result<bool> {
+    let store = Store::open(options)?;
+    let work = match name {
+        "small" => &SMALL_KERNEL,
+        "debian" => &DEBIAN_READY,
+        _ => return Ok(true),
+    };
+    Ok(store.ready(work)?.is_some())
+}
+
+/// The packages that the files of a guest were made of, and where these are in the cache, if they
+/// are still there.
+///
+/// # Errors
+/// If a file does not lie in the folder of an image.
+pub fn packages_of(options: &Options, guest: &Guest) -> Result<Vec<(lock::Package, PathBuf)>> {
+    let store = Store::open(options)?;
+    let files = [&guest.bios, &guest.initrd, &guest.disk];
+    let files = files.into_iter().flatten().chain([&guest.kernel]);
+    let mut dirs: Vec<&Path> = files.filter_map(|file| file.parent()).collect();
+    dirs.sort();
+    dirs.dedup();
+    let mut packages = Vec::new();
+    for dir in dirs {
+        for package in store::packages_of(dir)? {
+            let path = store.package_path(&package);
+            packages.push((package, path));
+        }
+    }
+    Ok(packages)
 }
 
 fn small_guest(store: &mut Store<'_>, options: &Options) -> Result<Guest> {

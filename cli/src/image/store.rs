@@ -474,21 +474,37 @@ fn write_manifest(dir: &Path, inputs: &Inputs) -> Result<()> {
     write_atomically(&dir.join(MANIFEST), text.as_bytes())
 }
 
+/// The packages that a built image was made of.
+///
+/// # Errors
+/// If the directory is none of a built image.
+pub fn packages_of(dir: &Path) -> Result<Vec<Package>> {
+    Ok(read_manifest(dir)?.packages)
+}
+
+fn read_manifest(dir: &Path) -> Result<Manifest> {
+    let text = fs::read_to_string(dir.join(MANIFEST)).ok();
+    let manifest = text.and_then(|text| toml::from_str(&text).ok());
+    manifest.ok_or_else(|| damaged(dir, MANIFEST))
+}
+
+fn damaged(dir: &Path, name: &str) -> anyhow::Error {
+    anyhow!("{} is damaged", dir.join(name).display())
+}
+
 /// Checks a built image against its manifest; files larger than `hashed` by size only.
 ///
 /// # Errors
 /// Names the file that is not what it should be.
 pub fn check_image(dir: &Path, hashed: u64) -> Result<()> {
-    let damaged = |name: &str| anyhow!("{} is damaged", dir.join(name).display());
-    let text = fs::read_to_string(dir.join(MANIFEST)).map_err(|_| damaged(MANIFEST))?;
-    let manifest: Manifest = toml::from_str(&text).map_err(|_| damaged(MANIFEST))?;
+    let manifest = read_manifest(dir)?;
     for file in &manifest.files {
         let path = dir.join(&file.name);
         let size = fs::metadata(&path).map(|meta| meta.len()).ok();
         let right = size == Some(file.size)
             && (file.size > hashed || Sha256::of_file(&path).ok() == Some(file.sha256));
         if !right {
-            return Err(damaged(&file.name));
+            return Err(damaged(dir, &file.name));
         }
     }
     Ok(())

@@ -203,7 +203,10 @@ fn programs_have_a_shell_in_debian() {
     assert_eq!(program.output("cat /proc/1/comm"), "systemd\n");
     program.output("systemctl is-system-running --wait");
     let units = program.output("systemctl list-units --no-legend --plain '*getty*.service'");
-    let names: Vec<_> = units.lines().filter_map(|line| line.split(' ').next()).collect();
+    let names: Vec<_> = units
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
     assert_eq!(names, ["serial-getty@hvc0.service"]);
     let guest = &mut program.guest;
     guest.send_to(TERMINAL, "root\n");

@@ -1,0 +1,167 @@
+//! Files of a site: written at once or not at all, and only where they are not there already.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+
+use super::machine::{Encoding, FileRef};
+use crate::image::cache::{unwritable, write_atomically};
+use crate::image::digest::{Hashing, Sha256};
+use crate::image::progress::Progress;
+
+/// Bytes between two looks at the progress.
+const STEP: usize = 256 << 10;
+
+/// A folder that is being made.
+pub struct Folder {
+    root: PathBuf,
+    progress: Progress,
+    written: u64,
+    kept: u64,
+}
+
+impl Folder {
+    /// A folder, made if need be.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn open(root: &Path, progress: Progress) -> Result<Self> {
+        std::fs::create_dir_all(root).map_err(|error| unwritable(root, error))?;
+        let root = root.to_owned();
+        Ok(Self {
+            root,
+            progress,
+            written: 0,
+            kept: 0,
+        })
+    }
+
+    /// Files that were written, and that were there already.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.written, self.kept)
+    }
+
+    /// Gives the file at `path` (with `/`) these bytes.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn put(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
+        let target = self.root.join(path);
+        if std::fs::read(&target).is_ok_and(|there| there == bytes) {
+            self.kept += 1;
+            return Ok(());
+        }
+        if let Some(parent) = target.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| unwritable(parent, error))?;
+        }
+        write_atomically(&target, bytes)?;
+        self.written += 1;
+        Ok(())
+    }
+
+    /// Puts a file under the name of its hash, packed. `what` names it to people. The URL is
+    /// relative to a folder of the site.
+    ///
+    /// # Errors
+    /// If it cannot be read, or the copy not written.
+    pub fn put_by_hash(&mut self, what: &str, source: &Path) -> Result<FileRef> {
+        let bytes =
+            std::fs::read(source).with_context(|| format!("cannot read {}", source.display()))?;
+        let sha256 = Sha256::of(&bytes);
+        let path = format!("files/{sha256}.gz");
+        if unpacks_to(&self.root.join(&path), sha256, bytes.len() as u64) {
+            self.kept += 1;
+        } else {
+            let packed = self.pack(what, &bytes)?;
+            self.put(&path, &packed)?;
+        }
+        Ok(FileRef {
+            url: format!("../{path}"),
+            sha256,
+            size: bytes.len() as u64,
+            encoding: Some(Encoding::Gzip),
+        })
+    }
+
+    /// The same bytes give the same file: there is no name and no date in it.
+    fn pack(&self, what: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+        let mut task = self
+            .progress
+            .bytes(format!("packing {what}"), bytes.len() as u64);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::best());
+        for piece in bytes.chunks(STEP) {
+            std::io::Write::write_all(&mut encoder, piece)?;
+            task.add(piece.len() as u64);
+        }
+        Ok(encoder.finish()?)
+    }
+}
+
+/// Whether a packed file is there and whole.
+fn unpacks_to(path: &Path, sha256: Sha256, size: u64) -> bool {
+    let Ok(file) = std::fs::File::open(path) else {
+        return false;
+    };
+    let unpacked = GzDecoder::new(std::io::BufReader::new(file));
+    // One byte more than there should be shows that there is too much.
+    let mut hashing = Hashing::new(unpacked.take(size + 1));
+    std::io::copy(&mut hashing, &mut std::io::sink()).is_ok() && hashing.finish() == (sha256, size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::testing::directory;
+
+    fn folder(dir: &Path) -> Folder {
+        Folder::open(dir, Progress::silent()).unwrap()
+    }
+
+    #[test]
+    fn what_is_there_is_left_alone_and_what_is_damaged_is_not() {
+        let dir = directory("site-folder");
+        let source = dir.path().join("kernel");
+        let bytes: Vec<u8> = (0..100_000u32).map(|n| (n / 7) as u8).collect();
+        std::fs::write(&source, &bytes).unwrap();
+        let site = dir.path().join("site");
+        let mut first = folder(&site);
+        let file = first.put_by_hash("kernel", &source).unwrap();
+        first.put("a/b.txt", b"text").unwrap();
+        assert_eq!(first.counts(), (2, 0));
+        assert_eq!(file.sha256, Sha256::of(&bytes));
+        assert_eq!(file.size, 100_000);
+        let path = site.join("machines").join(&file.url);
+        std::fs::create_dir(site.join("machines")).unwrap();
+        let packed = std::fs::read(&path).unwrap();
+        let mut unpacked = Vec::new();
+        GzDecoder::new(&packed[..])
+            .read_to_end(&mut unpacked)
+            .unwrap();
+        assert_eq!(unpacked, bytes);
+
+        let mut again = folder(&site);
+        assert_eq!(again.put_by_hash("kernel", &source).unwrap(), file);
+        again.put("a/b.txt", b"text").unwrap();
+        assert_eq!(again.counts(), (0, 2));
+
+        // Cut, of another content, and with something behind.
+        let other = again.pack("other", &bytes[1..]).unwrap();
+        let longer = again
+            .pack("longer", &[&bytes[..], b"more"].concat())
+            .unwrap();
+        for damaged in [&packed[..packed.len() / 2], b"", &other, &longer] {
+            std::fs::write(&path, damaged).unwrap();
+            let mut folder = folder(&site);
+            folder.put_by_hash("kernel", &source).unwrap();
+            assert_eq!(folder.counts(), (1, 0));
+            assert_eq!(std::fs::read(&path).unwrap(), packed);
+        }
+        let mut other = folder(&site);
+        other.put("a/b.txt", b"other").unwrap();
+        assert_eq!(other.counts(), (1, 0));
+        assert_eq!(std::fs::read(site.join("a/b.txt")).unwrap(), b"other");
+    }
+}
