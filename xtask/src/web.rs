@@ -76,9 +76,9 @@ fn compile() -> Result<PathBuf> {
         "--target",
         setup::WASM,
         "--profile",
-        "web",
+        "browser",
     ]))?;
-    Ok(workspace::target().join("wasm32-unknown-unknown/web/virtarium_wasm.wasm"))
+    Ok(workspace::target().join("wasm32-unknown-unknown/browser/virtarium_wasm.wasm"))
 }
 
 /// Generates the bindings. The generator is a library of the version that the module is built

@@ -336,7 +336,7 @@ export class Session {
     });
     this.#usage = new Usage();
     this.#consoles = new Consoles(machine, info.consoles, (event, transfer) => this.#post(event, transfer));
-    this.#loop = new Loop(machine, () => this.#around(), (stop) => this.#stopped(stop));
+    this.#loop = new Loop(machine, (took) => this.#around(took), (stop) => this.#stopped(stop));
     for (const disk of this.#disks) {
       disk.introduce();
     }
