@@ -63,6 +63,8 @@ if (!values.out) {
   console.error("build.mjs: --out DIR is missing");
   process.exit(2);
 }
+/** `virtarium serve` and `virtarium site` give these out as they are. */
+const PAGE = ["index.html", "page.js", "page.css"];
 const out = path.resolve(values.out);
 if (!(await exists(values.worker))) {
   console.error(`build.mjs: there is no worker at ${values.worker}; --worker FILE names one`);
@@ -86,7 +88,7 @@ const common = {
 
 await esbuild.build({ ...common, entryPoints: [values.worker], outfile: path.join(out, "worker.js") });
 await esbuild.build({ ...common, entryPoints: [at("src/element.js")], outfile: path.join(out, "virtarium.js") });
-for (const file of ["index.html", "page.js", "page.css"]) {
+for (const file of PAGE) {
   if (await exists(at("page", file))) await fs.copyFile(at("page", file), path.join(out, file));
 }
 if (values.wasm) await fs.copyFile(values.wasm, path.join(out, "virtarium.wasm"));

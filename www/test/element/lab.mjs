@@ -16,7 +16,7 @@ const TYPES = { ".js": "text/javascript", ".html": "text/html; charset=utf-8", "
 /** The policy of the README, for a page and its files on one origin. */
 export const policy = (origin) => [
   "default-src 'none'", `script-src ${origin} 'wasm-unsafe-eval'`, `connect-src ${origin}`,
-  `style-src ${origin} 'unsafe-inline'`, `worker-src ${origin} blob:`, "img-src data:",
+  `style-src ${origin} 'unsafe-inline'`, `worker-src ${origin} blob:`,
 ].join("; ");
 
 /** What the tests' machine is; words for the mock go into `append`. */

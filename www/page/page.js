@@ -1,0 +1,84 @@
+// The page of `virtarium serve` and `virtarium site`: which machines there are, the one that
+// `?machine=NAME` names, and the lines that embed it elsewhere.
+
+import "./virtarium.js";
+
+const INDEX = new URL("./machines/index.json", import.meta.url);
+
+/** @typedef {{name: string, title: string, url: string}} Entry */
+
+/** @param {string} id */
+const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const vm = /** @type {HTMLElement & {src: string, persist: string, vm?: {disks: {kind: string}[]}}} */ (byId("vm"));
+
+/** @returns {Promise<Entry[]>} */
+async function machines() {
+  const response = await fetch(INDEX);
+  if (!response.ok) throw new Error(`the server answers ${response.status}`);
+  const list = await response.json();
+  const fits = (/** @type {any} */ entry) => ["name", "title", "url"].every((key) => typeof entry?.[key] === "string");
+  if (!Array.isArray(list) || !list.every(fits)) throw new Error("it is no list of machines");
+  return list;
+}
+
+/** @param {Entry[]} list @param {Entry} chosen */
+function showChooser(list, chosen) {
+  if (list.length < 2) return;
+  byId("machines").replaceChildren(...list.map((entry) => {
+    const link = document.createElement("a");
+    const url = new URL(location.href);
+    url.search = "";
+    url.hash = "";
+    url.searchParams.set("machine", entry.name);
+    link.href = url.href;
+    link.textContent = entry.title;
+    if (entry === chosen) link.setAttribute("aria-current", "page");
+    return link;
+  }));
+}
+
+/** @param {string} machine the machine file's address */
+function showEmbed(machine) {
+  const quote = (/** @type {string} */ text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
+  const script = new URL("./virtarium.js", import.meta.url).href;
+  const text = `<script type="module" src="${quote(script)}"></script>\n<virtarium-vm src="${quote(machine)}"></virtarium-vm>`;
+  byId("embed").textContent = text;
+  byId("copy").addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      byId("copied").textContent = "Copied.";
+    } catch {
+      getSelection()?.selectAllChildren(byId("embed"));
+      byId("copied").textContent = "Selected: press Ctrl+C.";
+    }
+  });
+}
+
+/** @param {string} words */
+function trouble(words) {
+  byId("trouble").textContent = words;
+  byId("trouble").hidden = false;
+}
+
+try {
+  const list = await machines();
+  const wanted = new URLSearchParams(location.search).get("machine");
+  const chosen = list.find((entry) => entry.name === wanted) ?? list[0];
+  if (!chosen) throw new Error("it is empty");
+  if (wanted !== null && chosen.name !== wanted) trouble(`There is no machine “${wanted}” here; this is ${chosen.title}.`);
+  const url = new URL(chosen.url, INDEX).href;
+  vm.setAttribute("label", chosen.title);
+  vm.persist = chosen.name;
+  vm.src = url;
+  showChooser(list, chosen);
+  showEmbed(url);
+} catch (error) {
+  trouble(`The list of machines, ${INDEX.href}, cannot be used: ${/** @type {Error} */ (error).message}.`);
+}
+
+vm.addEventListener("vm-state", () => {
+  const disks = vm.vm?.disks;
+  if (!disks) return;
+  byId("storage").hidden = disks.length === 0;
+  byId("memory-only").hidden = disks.length > 0;
+});
