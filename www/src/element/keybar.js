@@ -10,13 +10,13 @@ import { h } from "./dom.js";
  */
 export function buildKeyBar(box, terminal, actions) {
   const key = (/** @type {string} */ face, /** @type {string} */ name, /** @type {() => void} */ press) => {
-    const button = h("button", { type: "button", class: "key", part: "button key", "aria-label": name, onclick: press }, face);
+    const button = h("button", { type: "button", class: "key", part: "button key", "aria-label": name, title: name, onclick: press }, face);
     // Without this the terminal would lose the focus, and the phone would put its keyboard away.
     button.addEventListener("pointerdown", (event) => event.preventDefault());
     return button;
   };
   const send = (/** @type {string} */ data) => () => terminal()?.type(data);
-  const ctrl = key("Ctrl", "Control, for the next key", () => {
+  const ctrl = key("Ctrl", "Ctrl, for the next key", () => {
     const view = terminal();
     if (!view) return;
     setCtrl(!view.ctrl);
@@ -31,7 +31,7 @@ export function buildKeyBar(box, terminal, actions) {
   ctrl.setAttribute("aria-pressed", "false");
   const arrow = (/** @type {"A"|"B"|"C"|"D"} */ code) => () => terminal()?.arrow(code);
   box.replaceChildren(
-    key("Esc", "Escape", send("\x1b")), ctrl, key("Tab", "Tab", send("\t")),
+    key("Esc", "Esc", send("\x1b")), ctrl, key("Tab", "Tab", send("\t")),
     key("←", "Left", arrow("D")), key("↓", "Down", arrow("B")), key("↑", "Up", arrow("A")), key("→", "Right", arrow("C")),
     key("|", "Bar", send("|")), key("/", "Slash", send("/")), key("-", "Minus", send("-")),
     key("Copy", "Copy", actions.copy), key("Paste", "Paste", actions.paste),

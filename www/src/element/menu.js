@@ -41,10 +41,10 @@ export class Menu {
   }
 
   open() {
-    this.#box.replaceChildren(...this.#sections().filter((s) => s.items.length > 0 || s.note).flatMap(({ heading, note, items }, i) => [
-      ...(i > 0 ? [h("hr")] : []),
-      ...(heading ? [h("h3", {}, heading)] : []),
-      ...(note ? [h("p", {}, note)] : []),
+    this.#box.replaceChildren(...this.#sections().filter((s) => s.items.length > 0 || s.note).map(({ heading, note, items }, i) => h("div", { role: "group", "aria-label": heading },
+      i > 0 && h("hr"),
+      heading ? h("div", { class: "head", "aria-hidden": "true" }, heading) : null,
+      note ? h("p", {}, note) : null,
       ...items.map((item) => h("button", {
         type: "button", class: "item", part: "button", disabled: item.disabled,
         "aria-pressed": item.pressed === undefined ? undefined : String(item.pressed),
@@ -52,8 +52,7 @@ export class Menu {
           this.close();
           item.press();
         },
-      }, item.label, item.keys ? h("kbd", {}, item.keys) : item.mark || item.pressed ? h("span", { class: "mark" }, item.mark ?? "on") : null)),
-    ]));
+      }, item.label, item.keys ? h("kbd", {}, item.keys) : item.mark || item.pressed ? h("span", { class: "mark" }, item.mark ?? "on") : null)))));
     this.#box.hidden = false;
     this.#button.setAttribute("aria-expanded", "true");
     this.#box.scrollTop = 0;

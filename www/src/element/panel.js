@@ -15,10 +15,12 @@ const LABELS = {
  * @param {HTMLElement} box
  * @param {VmError} error
  * @param {(action: FailureAction, button: HTMLButtonElement) => void} act
- * @param {HTMLSlotElement} fallback  what the page's author has for those who cannot run this
+ * @param {{fallback: HTMLSlotElement, home: HTMLElement}} author  what the page's author has for
+ *   those who cannot run this, and where it is while it is not shown
  * @param {boolean} canExport
  */
-export function showFailure(box, error, act, fallback, canExport) {
+export function showFailure(box, error, act, { fallback, home }, canExport) {
+  home.append(fallback);
   const { title, advice, actions } = FAILURES[error.code] ?? FAILURES.crashed;
   const buttons = actions.filter((action) => action !== "fallback" && (action !== "export" || canExport)).map((action, i) => {
     const button = h("button", { type: "button", class: i === 0 && action !== "details" ? "push main" : "push", part: "button",

@@ -122,6 +122,7 @@ export class Session {
       const vm = await Vm.create({
         ...this.#options(), steal, signal: control.signal,
         onProgress: (event) => this.#control === control && this.#on.progress(event),
+        onDisk: (event) => this.#control === control && this.#on.disk(event),
       });
       if (this.#control !== control) return void vm.dispose();
       this.vm = vm;
@@ -149,9 +150,7 @@ export class Session {
       wasReady = vm.ready;
     });
     on("output", ({ console, bytes }) => this.#on.output(console, bytes));
-    on("disk", (event) => this.#on.disk(event));
     on("activity", (event) => this.#on.activity(event));
-    on("progress", (event) => this.#on.progress(event));
     on("exit", ({ code }) => this.#on.exit(code));
     on("error", (error) => this.#fail(error));
   }

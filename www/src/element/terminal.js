@@ -17,7 +17,7 @@ const FONT_NARROW = 12;
  * @property {(cols: number, rows: number) => void} resize
  * @property {(title: string) => void} title                as the guest says it: not yet plain
  * @property {(address: string|undefined) => void} hover    the address under the pointer
- * @property {() => void} selection
+ * @property {(pixels: number) => void} height      what a fixed number of rows needs
  */
 
 /** xterm.js with what this element makes of it. */
@@ -69,7 +69,6 @@ export class TerminalView {
     this.#term.onBinary((data) => on.data(Uint8Array.from(data, (c) => c.charCodeAt(0) & 255)));
     this.#term.onResize(({ cols, rows }) => on.resize(cols, rows));
     this.#term.onTitleChange((title) => on.title(title));
-    this.#term.onSelectionChange(() => on.selection());
     this.#term.open(box);
     const area = this.#term.textarea;
     if (area) {
@@ -171,12 +170,8 @@ export class TerminalView {
     }
     const next = { cols: cols ?? Math.max(20, fits.cols), rows: rows ?? Math.max(4, fits.rows) };
     if (next.cols !== this.#term.cols || next.rows !== this.#term.rows) this.#term.resize(next.cols, next.rows);
-  }
-
-  /** The pixels that so many rows take. @param {number} rows */
-  heightOf(rows) {
     const screen = this.#box.querySelector(".xterm-screen");
-    return screen ? (screen.getBoundingClientRect().height / this.#term.rows) * rows : 0;
+    if (rows && screen) this.#on.height(Math.ceil(screen.getBoundingClientRect().height));
   }
 
   /**

@@ -75,12 +75,13 @@ export function buildView(shadow, press) {
   const dialog = h("dialog", { part: "dialog" });
   // What the author put there for browsers without all this; shown again where it is needed.
   const fallback = h("slot", {});
+  const home = h("div", { hidden: true }, fallback);
 
   const root = h("div", { class: "root", part: "display" }, toolbar, screen, keys, status, live, dialog);
-  shadow.append(h("div", { class: "holder" }, root), h("div", { hidden: true }, fallback));
+  shadow.append(h("div", { class: "holder" }, root), home);
   return {
     root, toolbar, title, tools, screen, terminal, bootBar, poster, invite, inviteTitle, inviteText, start,
-    loading, loadTitle, loads, panel, banner, search, menu, drop, keys, status, say, kept, diskLight, size, live, dialog, fallback,
+    loading, loadTitle, loads, panel, banner, search, menu, drop, keys, status, say, kept, diskLight, size, live, dialog, fallback, home,
   };
 }
 

@@ -24,6 +24,10 @@ import { followViewport, isFullscreen, toggleFullscreen } from "./viewport.js";
 
 /** How long a node may be out of the page before its machine ends: frameworks move nodes. */
 const GRACE_MS = 1000;
+/** A row's height before there is a terminal to measure. */
+const ROW_GUESS = 19;
+/** Of `.terminal` in style.css, above and below. */
+const SCREEN_PADDING = 16;
 /** How long a guest has to power itself off before the page offers to pull the plug. */
 const POWER_OFF_MS = 15000;
 
@@ -286,7 +290,7 @@ export class VirtariumVm extends HTMLElement {
         this.#hover = address ? plain(address, 200) : "";
         this.#status();
       },
-      selection: () => {},
+      height: (pixels) => this.#setHeight(pixels),
     });
     this.#look();
   }
@@ -308,8 +312,14 @@ export class VirtariumVm extends HTMLElement {
       screenReader: own.screenreader, readonly: own.readonly,
     });
     this.#terminal?.fix({ cols: own.cols || undefined, rows: own.rows || undefined });
-    view.screen.style.blockSize = own.rows ? `${Math.ceil(this.#terminal?.heightOf(own.rows) || own.rows * 19) + 16}px` : "";
+    if (!own.rows) view.screen.style.blockSize = "";
+    else if (!this.#terminal) this.#setHeight(own.rows * ROW_GUESS);
     this.#status();
+  }
+
+  /** The element is as high as its rows. @param {number} pixels */
+  #setHeight(pixels) {
+    this.#view.screen.style.blockSize = `${pixels + SCREEN_PADDING}px`;
   }
 
   /** @param {Phase} phase */
@@ -439,7 +449,7 @@ export class VirtariumVm extends HTMLElement {
   /** @param {VmError} error */
   #showFailure(error) {
     const canExport = Boolean(this.vm && this.vm.state !== "crashed" && this.vm.disks.length > 0);
-    showFailure(this.#view.panel, error, (action, button) => void this.#act(action, button), this.#view.fallback, canExport);
+    showFailure(this.#view.panel, error, (action, button) => void this.#act(action, button), this.#view, canExport);
     this.#view.terminal.inert = true;
   }
 

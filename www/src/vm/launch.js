@@ -29,12 +29,11 @@ export function startWorker(url) {
   if (typeof WebAssembly === "undefined") throw new VmError("no-wasm", "this browser has no WebAssembly, or it is switched off");
   const options = /** @type {WorkerOptions} */ ({ type: "module", name: "virtarium" });
   if (url === undefined) return fromText(inlineWorker ?? "", options);
-  try {
-    return new Worker(url, options);
-  } catch (error) {
-    if (/** @type {Error} */ (error).name !== "SecurityError") throw error;
-    return fromText(`import ${JSON.stringify(url)};`, options);
-  }
+  // Some browsers throw for a foreign origin and some fail later, so this does not try. A frame
+  // that is sandboxed has the origin "null" and needs the blob for everything.
+  const { origin, protocol } = new URL(url);
+  if (origin === self.origin || protocol === "data:") return new Worker(url, options);
+  return fromText(`import ${JSON.stringify(url)};`, options);
 }
 
 /**

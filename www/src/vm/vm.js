@@ -23,7 +23,9 @@ const READY_WINDOW = 4096;
  * @property {string|URL} [wasmUrl]
  * @property {string} [base]                 what relative addresses are relative to; the page's
  * @property {AbortSignal} [signal]          gives up the creation, later disposes of the machine
- * @property {(progress: import("../protocol.js").ProgressEvent) => void} [onProgress]
+ * @property {(progress: import("../protocol.js").ProgressEvent) => void} [onProgress] as the event
+ *   `progress`, also while there is no machine yet to listen to
+ * @property {(disk: import("../protocol.js").DiskEvent) => void} [onDisk] the same for `disk`
  * @property {"host"|"deterministic"} [clock]
  * @property {string} [seed]
  * @property {number} [epoch]
@@ -95,7 +97,7 @@ export class Vm extends EventTarget {
     this.machine = machine;
     this.#prompt = machine.ready === undefined ? undefined : new RegExp(machine.ready);
     this.#link = new WorkerLink(worker, workerName, {
-      onEvent: (event) => this.#onEvent(event, options.onProgress),
+      onEvent: (event) => this.#onEvent(event, options),
       onCrash: (error) => this.#crash(error),
       watchdog: options.watchdog !== false,
     });
@@ -305,9 +307,9 @@ export class Vm extends EventTarget {
 
   /**
    * @param {WorkerEvent} event
-   * @param {VmOptions["onProgress"]} onProgress
+   * @param {VmOptions} options
    */
-  #onEvent(event, onProgress) {
+  #onEvent(event, { onProgress, onDisk }) {
     switch (event.event) {
       case "output":
         return this.#output(event.console, event.bytes);
@@ -319,6 +321,7 @@ export class Vm extends EventTarget {
       case "disk": {
         const known = this.#disks.get(event.name) ?? { name: event.name, size: 0, kind: event.kind, persisted: false };
         this.#disks.set(event.name, { ...known, kind: event.kind, persisted: event.persisted });
+        onDisk?.(event);
         return this.#fire("disk", event);
       }
       case "crash": {

@@ -79,7 +79,7 @@ export async function serve(dir, pages = {}, { csp = policy, cors = false } = {}
 
 /** A page with one element. */
 export const one = (attributes = "", inside = "", more = "") => (origin) => `<!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>Test</title><script type="module" src="${origin}/virtarium.js"></script>
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Test</title><link rel="icon" type="image/none" href="about:blank"><script type="module" src="${origin}/virtarium.js"></script>
 <style>body { margin: 16px; background: light-dark(#fff, #101413); color: light-dark(#111, #eee); color-scheme: light dark; }</style></head>
 <body><main><h1>A test</h1><virtarium-vm id="vm" src="/machines/test.json" ${attributes}>${inside}</virtarium-vm>${more}</main></body></html>`;
 
