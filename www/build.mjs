@@ -21,10 +21,9 @@ import esbuild from "esbuild";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const at = (/** @type {string[]} */ ...parts) => path.join(here, ...parts);
 
-/** A style sheet becomes a string: a shadow root adopts it. */
+/** A style sheet becomes a string: a shadow root adopts it. @type {esbuild.Plugin} */
 const styles = {
   name: "styles",
-  /** @param {esbuild.PluginBuild} build */
   setup(build) {
     build.onLoad({ filter: /\.css$/ }, async (args) => {
       const text = await fs.readFile(args.path, "utf8");
@@ -34,10 +33,9 @@ const styles = {
   },
 };
 
-/** @param {string} file */
+/** @param {string} file @returns {esbuild.Plugin} */
 const bindgen = (file) => ({
   name: "bindgen",
-  /** @param {esbuild.PluginBuild} build */
   setup(build) {
     build.onResolve({ filter: /^virtarium-wasm$/ }, () => ({ path: path.resolve(file) }));
   },
@@ -88,7 +86,102 @@ const common = {
 
 await esbuild.build({ ...common, entryPoints: [values.worker], outfile: path.join(out, "worker.js") });
 await esbuild.build({ ...common, entryPoints: [at("src/element.js")], outfile: path.join(out, "virtarium.js") });
-for (const file of PAGE) {
-  if (await exists(at("page", file))) await fs.copyFile(at("page", file), path.join(out, file));
-}
+if (values.single) await single(path.join(out, "virtarium.single.js"));
+for (const file of PAGE) await fs.copyFile(at("page", file), path.join(out, file));
 if (values.wasm) await fs.copyFile(values.wasm, path.join(out, "virtarium.wasm"));
+if (values.npm) await npmPackage(path.resolve(values.npm));
+
+/**
+ * The element with the worker's text in it: one script tag, and the module of WebAssembly beside it.
+ * @param {string} outfile
+ */
+async function single(outfile) {
+  const worker = await fs.readFile(path.join(out, "worker.js"), "utf8");
+  /** @type {esbuild.Plugin} */
+  const inline = {
+    name: "inline-worker",
+    setup(build) {
+      build.onLoad({ filter: /inline-worker\.js$/ }, () => ({ contents: `export const inlineWorker = ${JSON.stringify(worker)};` }));
+    },
+  };
+  await esbuild.build({ ...common, plugins: [...common.plugins ?? [], inline], entryPoints: [at("src/element.js")], outfile });
+}
+
+/**
+ * The npm package: modules that leave xterm.js to the application's bundler, and the files that a
+ * page without one names.
+ * @param {string} dir
+ */
+async function npmPackage(dir) {
+  await fs.rm(dir, { recursive: true, force: true });
+  await fs.mkdir(dir, { recursive: true });
+  /** @type {esbuild.Plugin} */
+  const external = {
+    name: "external",
+    setup(build) {
+      build.onResolve({ filter: /^@xterm\/[a-z-]+$/ }, ({ path: name }) => ({ path: name, external: true }));
+    },
+  };
+  await esbuild.build({
+    ...common, sourcemap: false, minify: false, legalComments: "none", splitting: true, outdir: dir, chunkNames: "vm",
+    plugins: [...common.plugins ?? [], external],
+    entryPoints: { index: at("src/index.js"), element: at("src/element.js") },
+  });
+  for (const file of ["worker.js", "virtarium.js", "virtarium.wasm"]) {
+    if (await exists(path.join(out, file))) await fs.copyFile(path.join(out, file), path.join(dir, file));
+    const legal = `${file}.LEGAL.txt`;
+    if (await exists(path.join(out, legal))) await fs.copyFile(path.join(out, legal), path.join(dir, legal));
+  }
+  for (const file of ["index.d.ts", "element.d.ts"]) await fs.copyFile(at("types", file), path.join(dir, file));
+  for (const file of ["LICENSE-MIT", "LICENSE-APACHE"]) await fs.copyFile(at("..", file), path.join(dir, file));
+  await fs.copyFile(at("README.md"), path.join(dir, "README.md"));
+  await fs.writeFile(path.join(dir, "custom-elements.json"), `${JSON.stringify(await elementManifest(), null, 2)}\n`);
+  const { name, version, description, license, type, dependencies } = JSON.parse(await fs.readFile(at("package.json"), "utf8"));
+  const manifest = {
+    name, version, description, license, type,
+    keywords: ["risc-v", "virtual-machine", "emulator", "linux", "custom-element", "webassembly"],
+    sideEffects: ["./element.js", "./virtarium.js", "./worker.js"],
+    exports: {
+      ".": { types: "./index.d.ts", default: "./index.js" },
+      "./element": { types: "./element.d.ts", default: "./element.js" },
+      "./worker": "./worker.js",
+      "./core.wasm": "./virtarium.wasm",
+      "./package.json": "./package.json",
+    },
+    unpkg: "./virtarium.js",
+    jsdelivr: "./virtarium.js",
+    files: ["*.js", "*.d.ts", "*.wasm", "*.txt", "custom-elements.json", "LICENSE-*"],
+    customElements: "custom-elements.json",
+    dependencies,
+  };
+  await fs.writeFile(path.join(dir, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** What editors read to know the element: made from the table of its attributes. */
+async function elementManifest() {
+  const { ATTRIBUTES } = await import("./src/element/attributes.js");
+  const types = { text: "string", flag: "boolean", count: "number", choice: "string" };
+  const rows = Object.entries(ATTRIBUTES);
+  return {
+    schemaVersion: "1.0.0",
+    modules: [{
+      kind: "javascript-module",
+      path: "element.js",
+      exports: [{ kind: "custom-element-definition", name: "virtarium-vm", declaration: { name: "VirtariumVm", module: "element.js" } }],
+      declarations: [{
+        kind: "class", customElement: true, name: "VirtariumVm", tagName: "virtarium-vm", superclass: { name: "HTMLElement" },
+        description: "A machine with its terminal.",
+        attributes: rows.map(([fieldName, { attribute, kind, choices }]) => ({
+          name: attribute, fieldName, type: { text: choices ? choices.map((choice) => `"${choice}"`).join(" | ") : types[kind] },
+        })),
+        events: ["vm-ready", "vm-progress", "vm-state", "vm-output", "vm-exit", "vm-error", "vm-disk"]
+          .map((name) => ({ name, type: { text: "CustomEvent" } })),
+        slots: [{ name: "poster" }, { name: "" }],
+        cssParts: ["display", "toolbar", "terminal", "button", "status", "poster", "start", "progress", "panel", "banner", "menu", "keys", "key", "dialog"]
+          .map((name) => ({ name })),
+        cssProperties: ["--vm-bg", "--vm-fg", "--vm-font", "--vm-ui-font", "--vm-accent", "--vm-on-accent", "--vm-toolbar-bg", "--vm-toolbar-fg",
+          "--vm-border", "--vm-cursor", "--vm-selection"].map((name) => ({ name })),
+      }],
+    }],
+  };
+}

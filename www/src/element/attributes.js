@@ -8,7 +8,8 @@ export const ATTRIBUTES = {
   src: { attribute: "src", kind: "text" },
   memory: { attribute: "memory", kind: "text" },
   cpus: { attribute: "cpus", kind: "text" },
-  append: { attribute: "append", kind: "text" },
+  // `append` is a method of every element.
+  kernelAppend: { attribute: "append", kind: "text" },
   persist: { attribute: "persist", kind: "text" },
   label: { attribute: "label", kind: "text" },
   workerSrc: { attribute: "worker-src", kind: "text" },

@@ -44,7 +44,7 @@ const FLAGS = ["idle", "loading", "booting", "running", "paused", "off", "crashe
  * @property {string} src
  * @property {string} memory
  * @property {string} cpus
- * @property {string} append
+ * @property {string} kernelAppend
  * @property {string} persist
  * @property {string} label
  * @property {string} workerSrc
@@ -231,7 +231,7 @@ export class VirtariumVm extends HTMLElement {
     const own = this.#own;
     if (!own.src && !this.#machine) throw new VmError("bad-machine", "the element has no src");
     return {
-      machine: this.#machine ?? own.src, memory: own.memory, cpus: own.cpus, append: own.append,
+      machine: this.#machine ?? own.src, memory: own.memory, cpus: own.cpus, append: own.kernelAppend,
       persist: own.persist || null, workerUrl: own.workerSrc || undefined, wasmUrl: own.wasmSrc || undefined,
       cols: this.#terminal?.cols, rows: this.#terminal?.rows,
     };

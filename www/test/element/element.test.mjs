@@ -9,7 +9,7 @@ const AXE = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe
 const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 let dir;
 
-before(async () => { dir = await build(); });
+before(async () => { dir = await build(undefined, ["--single"]); });
 after(() => dir && fs.rmSync(dir, { recursive: true }));
 
 if (found.length === 0) test("the element in browsers", { skip: "no browser" }, () => {});
@@ -122,7 +122,7 @@ for (const which of found) {
       const { page } = await open(t, one("", "<p>Read the text instead.</p>"));
       const titles = new Set();
       for (const code of ERROR_CODES.filter((code) => code !== "aborted")) {
-        await page.evaluate((c) => { vm.append = `mock.fail=${c}`; return vm.start(); }, code);
+        await page.evaluate((c) => { vm.kernelAppend = `mock.fail=${c}`; return vm.start(); }, code);
         const panel = await page.evaluate(() => {
           const box = vm.shadowRoot.querySelector("[part=panel]");
           return { hidden: box.hidden, title: box.querySelector("h2").textContent, what: box.querySelector(".what").textContent,
@@ -136,9 +136,9 @@ for (const which of found) {
         titles.add(panel.title);
       }
       assert.equal(titles.size, ERROR_CODES.length - 1);
-      await page.evaluate(() => { vm.append = "mock.fail=no-wasm"; return vm.start(); });
+      await page.evaluate(() => { vm.kernelAppend = "mock.fail=no-wasm"; return vm.start(); });
       assert.equal(await page.evaluate(() => vm.querySelector("p").checkVisibility()), true, "the author's own text is shown where nothing can run");
-      await page.evaluate(() => { vm.append = ""; return vm.start(); });
+      await page.evaluate(() => { vm.kernelAppend = ""; return vm.start(); });
       await running(page);
       assert.equal(await page.evaluate(() => vm.shadowRoot.querySelector("[part=panel]").hidden), true);
     });
@@ -371,6 +371,15 @@ for (const which of found) {
       await start(page);
     });
 
+    test("a single file from another origin needs no second request for its worker", async (t) => {
+      const library = await serve(dir, {}, { cors: true });
+      t.after(() => library.close());
+      const csp = () => `default-src 'none'; script-src ${library.origin} 'wasm-unsafe-eval'; connect-src ${library.origin}; style-src 'unsafe-inline'; worker-src blob:`;
+      const html = () => one()(library.origin).replace("virtarium.js", "virtarium.single.js").replace('src="/machines', `src="${library.origin}/machines`);
+      const { page } = await open(t, html, { csp });
+      await start(page);
+    });
+
     test("a policy without workers, and a worker that is not there, are told apart", async (t) => {
       const csp = (origin) => policy(origin).replace(/worker-src[^;]*/, "worker-src 'none'");
       const strict = await open(t, one(), { csp, expected: [/Content.Security.Policy|violates/i] });
@@ -421,7 +430,7 @@ for (const which of found) {
           await page.evaluate(() => vm.send("crash\r"));
           await until(page, () => vm.state === "crashed");
           await check("panel");
-          await page.evaluate(() => { vm.append = "mock.hold=kernel"; vm.src = "/machines/second.json"; });
+          await page.evaluate(() => { vm.kernelAppend = "mock.hold=kernel"; vm.src = "/machines/second.json"; });
           await until(page, () => vm.state === "idle");
           await press(page, ".start");
           await until(page, () => /50 %/.test(vm.shadowRoot.querySelector(".loads").textContent));

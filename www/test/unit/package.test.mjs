@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import zlib from "node:zlib";
+
+// What `build.mjs` makes: the files of a page and the npm package, with the worker of the tests.
+
+const WWW = fileURLToPath(new URL("../..", import.meta.url));
+const run = promisify(execFile);
+let dir;
+const read = (name) => fs.readFileSync(path.join(dir, name), "utf8");
+
+before(async () => {
+  dir = fs.mkdtempSync(path.join(os.tmpdir(), "virtarium-package-"));
+  fs.writeFileSync(path.join(dir, "some.wasm"), "wasm");
+  await run(process.execPath, [path.join(WWW, "build.mjs"), "--out", path.join(dir, "web"), "--npm", path.join(dir, "npm"), "--single",
+    "--wasm", path.join(dir, "some.wasm"), "--worker", path.join(WWW, "test/mock-worker.js")]);
+});
+after(() => fs.rmSync(dir, { recursive: true }));
+
+test("a page has its files, and the licences of what is bundled", () => {
+  assert.deepEqual(fs.readdirSync(path.join(dir, "web")).sort(), ["index.html", "page.css", "page.js", "virtarium.js", "virtarium.js.LEGAL.txt",
+    "virtarium.single.js", "virtarium.single.js.LEGAL.txt", "virtarium.wasm", "worker.js"]);
+  assert.match(read("web/virtarium.js.LEGAL.txt"), /xterm\.js authors/);
+});
+
+test("bundlers and browsers find worker and module beside the file", () => {
+  const code = read("web/virtarium.js");
+  for (const name of ["worker.js", "virtarium.wasm"]) {
+    assert.ok(code.includes(`new URL("./${name}",import.meta.url)`), name);
+  }
+  assert.doesNotMatch(code, /\beval\(|new Function\(/);
+});
+
+test("the element and its terminal stay below 150 KB", () => {
+  const size = zlib.gzipSync(fs.readFileSync(path.join(dir, "web/virtarium.js")), { level: 9 }).length;
+  assert.ok(size < 150 * 1024, `${size} bytes`);
+});
+
+test("the single file carries the worker", () => {
+  assert.ok(read("web/virtarium.single.js").includes("root@mock"));
+  assert.ok(!read("web/virtarium.js").includes("root@mock"));
+});
+
+test("npm packs these files and no others", async () => {
+  const { stdout } = await run("npm", ["pack", "--dry-run", "--json"], { cwd: path.join(dir, "npm") });
+  const [{ files, name }] = JSON.parse(stdout);
+  assert.equal(name, "virtarium");
+  assert.deepEqual(files.map((file) => file.path).sort(), ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "custom-elements.json", "element.d.ts",
+    "element.js", "index.d.ts", "index.js", "package.json", "virtarium.js", "virtarium.js.LEGAL.txt", "virtarium.wasm", "vm.js", "worker.js"]);
+});
+
+test("every export of the package is a file, and the API loads without a page", async () => {
+  const manifest = JSON.parse(read("npm/package.json"));
+  const targets = Object.values(manifest.exports).flatMap((to) => (typeof to === "string" ? [to] : Object.values(to)));
+  for (const file of [...targets, manifest.unpkg, manifest.customElements]) assert.ok(fs.existsSync(path.join(dir, "npm", file)), file);
+  assert.deepEqual(Object.keys(manifest.dependencies).every((name) => name.startsWith("@xterm/")), true);
+  assert.equal(manifest.devDependencies, undefined);
+  const api = await import(path.join(dir, "npm/index.js"));
+  assert.deepEqual(Object.keys(api).sort(), ["ERROR_CODES", "PROTOCOL", "Vm", "VmConsole", "VmError", "resolveMachine"]);
+  assert.match(read("npm/element.js"), /from "@xterm\/xterm"/);
+  const element = JSON.parse(read("npm/custom-elements.json")).modules[0].declarations[0];
+  assert.ok(element.attributes.some(({ name }) => name === "worker-src"));
+});
+
+test("the lock file names no registry", () => {
+  assert.doesNotMatch(fs.readFileSync(path.join(WWW, "package-lock.json"), "utf8"), /"resolved"/);
+});

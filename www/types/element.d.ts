@@ -1,0 +1,66 @@
+import type { DiskNews, ErrorCode, MachineDescription, Progress, Vm, VmError } from "./index.js";
+
+export * from "./index.js";
+
+export type Phase = "idle" | "loading" | "created" | "booting" | "running" | "paused" | "off" | "crashed" | "failed";
+
+/** `<virtarium-vm>`. */
+export class VirtariumVm extends HTMLElement {
+  static observedAttributes: string[];
+
+  src: string;
+  memory: string;
+  cpus: string;
+  /** The attribute `append`: more words for the kernel's command line. */
+  kernelAppend: string;
+  persist: string;
+  label: string;
+  workerSrc: string;
+  wasmSrc: string;
+  autostart: boolean;
+  screenreader: boolean;
+  readonly: boolean;
+  multiple: boolean;
+  cols: number;
+  rows: number;
+  theme: "auto" | "dark" | "light";
+  controls: "full" | "none";
+  keybar: "auto" | "on" | "off";
+  loading: "lazy" | "eager";
+
+  /** A machine as an object, instead of `src`. */
+  machine: MachineDescription | undefined;
+  /** Undefined before it is loaded. */
+  readonly vm: Vm | undefined;
+  readonly state: Phase;
+  readonly error: VmError | undefined;
+  readonly terminalText: string;
+
+  start(): Promise<void>;
+  pause(): Promise<void>;
+  reset(): Promise<void>;
+  stop(): Promise<void>;
+  powerOff(): Promise<void>;
+  send: Vm["send"];
+  expect: Vm["expect"];
+  run: Vm["run"];
+  upload: Vm["upload"];
+  download: Vm["download"];
+}
+
+export interface VirtariumEvents {
+  "vm-ready": CustomEvent<{ vm: Vm }>;
+  "vm-progress": CustomEvent<Progress>;
+  "vm-state": CustomEvent<{ state: Phase }>;
+  "vm-output": CustomEvent<{ console: number; bytes: Uint8Array }>;
+  "vm-exit": CustomEvent<{ code?: number }>;
+  "vm-error": CustomEvent<{ code: ErrorCode; message: string; detail: Record<string, unknown>; error: VmError }>;
+  "vm-disk": CustomEvent<DiskNews>;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "virtarium-vm": VirtariumVm;
+  }
+  interface HTMLElementEventMap extends VirtariumEvents {}
+}

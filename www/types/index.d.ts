@@ -1,0 +1,226 @@
+// The public API of virtarium. `test/types` holds it against the sources.
+
+export type ErrorCode =
+  | "no-wasm" | "csp" | "not-found" | "offline" | "integrity" | "bad-machine" | "bad-image" | "memory"
+  | "quota" | "locked" | "overlay-base" | "range" | "crashed" | "aborted" | "unsupported";
+
+export const ERROR_CODES: readonly ErrorCode[];
+export const PROTOCOL: number;
+
+/** `name` is "AbortError" for `aborted`, else "VmError". */
+export class VmError extends Error {
+  constructor(code: ErrorCode, message: string, more?: { detail?: Record<string, unknown>; cause?: unknown });
+  readonly code: ErrorCode;
+  /** What a program may want: `url` and `status`, `field`, `disk`, … */
+  readonly detail: Record<string, unknown>;
+  /** The stack in the worker, where the error is from there. */
+  readonly workerStack?: string;
+}
+
+export interface MachineFile {
+  url?: string;
+  bytes?: Uint8Array;
+  sha256?: string;
+  size?: number;
+  encoding?: "gzip";
+}
+
+/** A machine file, as docs/machine-file.md says. */
+export interface MachineDescription {
+  virtarium: 1;
+  title?: string;
+  memory?: string | number;
+  cpus?: number;
+  append?: string;
+  kernel: MachineFile | string | Uint8Array;
+  initrd?: MachineFile | string | Uint8Array;
+  disks?: { name?: string; manifest?: string; url?: string; size?: string | number; readonly?: boolean }[];
+  consoles?: number;
+  agent?: number;
+  rng?: boolean;
+  ready?: string;
+  sources?: string;
+}
+
+/** The same with every address absolute, every size in bytes and every default filled in. */
+export interface Machine {
+  virtarium: 1;
+  title: string;
+  memory: number;
+  cpus: number;
+  append: string;
+  kernel: MachineFile;
+  initrd?: MachineFile;
+  disks: { name: string; manifest?: string; url?: string; size?: number; readonly?: boolean }[];
+  consoles: number;
+  agent?: number;
+  rng: boolean;
+  ready?: string;
+  sources?: string;
+}
+
+export interface MachineChanges {
+  memory?: string | number;
+  cpus?: string | number;
+  /** More words for the kernel's command line. */
+  append?: string;
+}
+
+export interface Progress {
+  phase: "wasm" | "kernel" | "initrd" | "manifest" | "disk" | "boot";
+  what: string;
+  loaded: number;
+  /** 0 where the server did not say. */
+  total: number;
+}
+
+export type StorageKind = "opfs" | "indexeddb" | "memory";
+
+export interface DiskInfo {
+  name: string;
+  size: number;
+  kind: StorageKind;
+  /** The browser has promised not to throw it away. */
+  persisted: boolean;
+  readonly?: boolean;
+}
+
+export interface DiskNews {
+  name: string;
+  kind: StorageKind;
+  persisted: boolean;
+  code?: "quota" | "locked" | "evicted" | "changed" | "offline" | "integrity" | "range";
+  error?: string;
+  recovered?: boolean;
+}
+
+export interface VmOptions extends MachineChanges {
+  machine: string | URL | MachineDescription;
+  /** The name under which disks are kept; null: they are not. */
+  persist?: string | null;
+  /** Take the disks from another tab. */
+  steal?: boolean;
+  workerUrl?: string | URL;
+  wasmUrl?: string | URL;
+  /** What relative addresses are relative to; the page's. */
+  base?: string;
+  /** Gives up the creation, later disposes of the machine. */
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+  onDisk?: (news: DiskNews) => void;
+  clock?: "host" | "deterministic";
+  seed?: string;
+  epoch?: number;
+  cols?: number;
+  rows?: number;
+  watchdog?: boolean;
+}
+
+export type VmState = "created" | "loading" | "booting" | "running" | "paused" | "off" | "crashed" | "disposed";
+
+export interface Waiting {
+  /** Milliseconds. */
+  timeout?: number;
+  signal?: AbortSignal;
+}
+
+export interface Match {
+  text: string;
+  before: string;
+  groups: string[];
+}
+
+export interface RunResult {
+  code: number;
+  output: string;
+  bytes: Uint8Array;
+}
+
+export type OnProgress = (progress: { loaded: number; total: number }) => void;
+
+export interface Statistics {
+  instructions: number;
+  guestTime: number;
+  busy: number;
+  memory: number;
+  longestSlice: number;
+  disks: {
+    name: string; reads: number; writes: number; bytesRead: number; bytesWritten: number; fetched: number;
+    bytesFetched: number; chunks: number; chunksPresent: number; overlayBytes: number;
+  }[];
+}
+
+export class VmConsole {
+  private constructor();
+  readonly index: number;
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array | string>;
+  /** What was printed and no `expect` has consumed. */
+  readonly text: string;
+  write(data: Uint8Array | string, options?: { signal?: AbortSignal }): Promise<void>;
+  expect(pattern: RegExp | string, options?: Waiting): Promise<Match>;
+  /** Takes every piece of output; a promise holds back the next. Returns how to take it away again. */
+  attach(sink: (bytes: Uint8Array) => void | Promise<void>): () => void;
+}
+
+export interface VmEventMap {
+  state: CustomEvent<{ state: VmState; previous: VmState; code?: number }>;
+  output: CustomEvent<{ console: number; bytes: Uint8Array }>;
+  progress: CustomEvent<Progress>;
+  disk: CustomEvent<DiskNews>;
+  activity: CustomEvent<{ reads: number; writes: number; fetches: number; bytesFetched: number }>;
+  exit: CustomEvent<{ code?: number }>;
+  error: CustomEvent<VmError>;
+}
+
+export class Vm extends EventTarget {
+  private constructor();
+  /** Loads and builds a machine; `start` runs it. */
+  static create(options: VmOptions): Promise<Vm>;
+
+  readonly machine: Machine;
+  readonly state: VmState;
+  readonly ready: boolean;
+  readonly error: VmError | undefined;
+  readonly exitCode: number | undefined;
+  readonly consoles: VmConsole[];
+  readonly console: VmConsole;
+  readonly hasAgent: boolean;
+  readonly disks: DiskInfo[];
+
+  start(): Promise<void>;
+  pause(): Promise<void>;
+  reset(): Promise<void>;
+  stop(): Promise<void>;
+  sync(): Promise<void>;
+  suspend(): Promise<void>;
+  resume(options?: { steal?: boolean }): Promise<void>;
+  dispose(): Promise<void>;
+  whenReady(options?: { signal?: AbortSignal }): Promise<void>;
+
+  resize(cols: number, rows: number, console?: number): Promise<void>;
+  send(text: string | Uint8Array, options?: { signal?: AbortSignal }): Promise<void>;
+  expect(pattern: RegExp | string, options?: Waiting): Promise<Match>;
+  run(command: string, options?: Waiting & { limit?: number }): Promise<RunResult>;
+  upload(path: string, data: Blob | Uint8Array | ArrayBuffer | string, options?: Waiting & { onProgress?: OnProgress }): Promise<void>;
+  download(path: string, options?: Waiting & { onProgress?: OnProgress }): Promise<Blob>;
+
+  exportDisk(name: string, options?: { signal?: AbortSignal }): Promise<Blob>;
+  importDisk(name: string, overlay: Blob, options?: { signal?: AbortSignal }): Promise<void>;
+  resetDisk(name: string, options?: { signal?: AbortSignal }): Promise<void>;
+
+  statistics(): Promise<Statistics>;
+  digest(): Promise<string>;
+  runTo(instructions: number): Promise<number>;
+
+  addEventListener<K extends keyof VmEventMap>(type: K, listener: (event: VmEventMap[K]) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Reads a machine file, or checks an object, and makes every address absolute. */
+export function resolveMachine(
+  source: string | URL | object,
+  options: { base: string; signal?: AbortSignal; changes?: MachineChanges },
+): Promise<Machine>;
