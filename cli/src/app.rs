@@ -43,6 +43,7 @@ fn execute(command: Command) -> Result<u8> {
     match command {
         Command::Run(args) => crate::run::command(&args),
         Command::Test(args) => suite::run(&args, &crate::run::start_case),
+        Command::Serve(args) => crate::serve::command(args).map(|()| 0),
         Command::Site(args) => crate::site::command(args).map(|()| 0),
         Command::Image(command) => command.run().map(|()| 0),
         Command::Completions { shell } => {

@@ -8,6 +8,7 @@ pub mod host;
 pub mod image;
 pub mod qemu;
 pub mod run;
+pub mod serve;
 pub mod settings;
 pub mod site;
 pub mod suite;

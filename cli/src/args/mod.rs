@@ -3,6 +3,7 @@
 pub mod devices;
 pub mod keys;
 pub mod run;
+pub mod serve;
 pub mod site;
 pub mod test;
 pub mod units;
@@ -13,6 +14,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::image::command::ImageCommand;
 use run::RunArgs;
+use serve::ServeArgs;
 use site::SiteArgs;
 use test::TestArgs;
 
@@ -39,6 +41,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Run a suite of guests as regression cases
     Test(TestArgs),
+    /// Serve the page with the machine to the browsers of this machine
+    Serve(ServeArgs),
     /// Write the page and its machines into a folder that any web server can hand out
     Site(SiteArgs),
     /// Fetch and build guest images
