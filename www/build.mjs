@@ -96,7 +96,9 @@ if (values.npm) await npmPackage(path.resolve(values.npm));
  * @param {string} outfile
  */
 async function single(outfile) {
-  const worker = await fs.readFile(path.join(out, "worker.js"), "utf8");
+  // As a script: a blob cannot be a module's worker in every frame.
+  const built = await esbuild.build({ ...common, sourcemap: false, format: "iife", write: false, legalComments: "none", entryPoints: [values.worker] });
+  const worker = built.outputFiles[0].text;
   /** @type {esbuild.Plugin} */
   const inline = {
     name: "inline-worker",

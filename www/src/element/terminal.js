@@ -3,6 +3,7 @@ import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { webAddress } from "./text.js";
+import { scrollByTouch } from "./touch.js";
 
 const SCROLLBACK = 5000;
 const FONT_SIZE = 14;
@@ -10,6 +11,8 @@ const FONT_LEAST = 7;
 /** In a box narrower than this letters are smaller from the start: fifty columns on a phone. */
 const NARROW = 480;
 const FONT_NARROW = 12;
+/** Out of the alternate screen, soft reset (DECSTR), no mouse, no bracketed paste, a new line. */
+const FRESH = "\x1b[?1049l\x1b[!p\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?2004l\r\n";
 
 /**
  * @typedef {object} TerminalEvents
@@ -76,6 +79,14 @@ export class TerminalView {
       area.setAttribute("aria-description", "Press Escape and then Tab to leave the terminal.");
       area.addEventListener("blur", () => { this.#escaped = false; });
     }
+    scrollByTouch(box, {
+      lineHeight: () => (box.querySelector(".xterm-screen")?.getBoundingClientRect().height ?? 0) / this.#term.rows,
+      scroll: (lines) => {
+        const before = this.#term.buffer.active.viewportY;
+        this.#term.scrollLines(lines);
+        return this.#term.buffer.active.viewportY !== before;
+      },
+    });
     this.#observer = new ResizeObserver(() => this.fit());
     this.#observer.observe(box);
   }
@@ -93,16 +104,28 @@ export class TerminalView {
     return new Promise((resolve) => this.#term.write(data, resolve));
   }
 
-  /** What the screen shows, for tests and for `copy details`. */
-  text() {
+  /** What is in sight. */
+  screen() {
+    const { viewportY } = this.#term.buffer.active;
+    return this.text(viewportY, viewportY + this.#term.rows);
+  }
+
+  /** The lines from one to before another, with what has scrolled out of sight. */
+  text(from = 0, to = this.#term.buffer.active.length) {
     const buffer = this.#term.buffer.active;
     const lines = [];
-    for (let i = 0; i < buffer.length; i++) lines.push(buffer.getLine(i)?.translateToString(true) ?? "");
+    for (let i = from; i < to; i++) lines.push(buffer.getLine(i)?.translateToString(true) ?? "");
     return lines.join("\n").trimEnd();
   }
 
   focus() { this.#term.focus(); }
   clear() { this.#term.reset(); }
+
+  /** A machine starts again: what the last one did to the terminal is undone, its text stays. */
+  fresh() {
+    const { baseY, cursorX, cursorY } = this.#term.buffer.active;
+    if (baseY + cursorX + cursorY > 0) this.#term.write(FRESH);
+  }
 
   /** @param {string} text as the clipboard has it */
   paste(text) { this.#term.paste(text); }
@@ -218,7 +241,7 @@ export class TerminalView {
     if (event.type === "keydown" && event.ctrlKey && event.shiftKey && !event.altKey && !event.metaKey) {
       if (key === "c") {
         event.preventDefault();
-        void this.copy();
+        if (this.selection) void this.copy();
         return false;
       }
       // The browser pastes by itself, without asking for the clipboard.
@@ -229,16 +252,22 @@ export class TerminalView {
     return true;
   }
 
-  /** @returns {Promise<boolean>} whether there was something */
+  /**
+   * Copies the selection; without one, which fingers cannot make, the screen.
+   * @returns {Promise<"selection"|"screen">}
+   */
   async copy() {
-    const text = this.selection;
-    if (!text) return false;
+    const selected = this.selection;
+    if (!selected) {
+      await navigator.clipboard.writeText(this.screen());
+      return "screen";
+    }
     try {
-      await navigator.clipboard.writeText(text);
+      await navigator.clipboard.writeText(selected);
     } catch {
       // No secure context, or a frame without the permission: xterm.js answers the event.
       document.execCommand("copy");
     }
-    return true;
+    return "selection";
   }
 }

@@ -24,6 +24,8 @@ import { followViewport, isFullscreen, toggleFullscreen } from "./viewport.js";
 
 /** How long a node may be out of the page before its machine ends: frameworks move nodes. */
 const GRACE_MS = 1000;
+/** While the guest boots, the status line shows its last line so often. */
+const STATUS_MS = 100;
 /** A row's height before there is a terminal to measure. */
 const ROW_GUESS = 19;
 /** Of `.terminal` in style.css, above and below. */
@@ -89,6 +91,10 @@ export class VirtariumVm extends HTMLElement {
   #undo = [];
   #hover = "";
   #loadWords = "";
+  /** Who pressed Start wants to type next. */
+  #wantsFocus = false;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #soon;
 
   constructor() {
     super();
@@ -334,7 +340,10 @@ export class VirtariumVm extends HTMLElement {
       } catch { /* no such state there */ }
     }
     if (phase === "loading") this.#loads.clear();
-    if (phase === "booting") this.#lastOutput = "";
+    if (phase === "booting") {
+      this.#lastOutput = "";
+      this.#terminal?.fresh();
+    }
     if (phase === "off" || phase === "idle") this.#guestTitle = "";
     view.poster.hidden = phase !== "idle" && phase !== "created";
     view.loading.hidden = phase !== "loading";
@@ -357,14 +366,12 @@ export class VirtariumVm extends HTMLElement {
     }
     if (phase !== "paused" && phase !== "off") this.#say(WORDS[phase]);
     this.#look();
-    if (going && this.#hadFocus()) this.#terminal?.focus();
+    if (going && this.#wantsFocus) {
+      this.#wantsFocus = false;
+      // Not if the reader has gone on to something else meanwhile.
+      if (document.activeElement === document.body || document.activeElement === this) this.#terminal?.focus();
+    }
     this.#fire("vm-state", { state: phase });
-  }
-
-  /** The focus is here, or was on something of ours that is gone. */
-  #hadFocus() {
-    const active = this.shadowRoot?.activeElement;
-    return document.activeElement === this || (active !== null && active !== undefined && !this.#view.terminal.contains(active));
   }
 
   /** The title, the status line and the poster's words. */
@@ -407,7 +414,10 @@ export class VirtariumVm extends HTMLElement {
       const line = lastLine(this.#decoder.decode(bytes, { stream: true }));
       if (line) {
         this.#lastOutput = line;
-        this.#status();
+        this.#soon ??= setTimeout(() => {
+          this.#soon = undefined;
+          this.#status();
+        }, STATUS_MS);
       }
     }
     this.#fire("vm-output", { console, bytes });
@@ -450,7 +460,9 @@ export class VirtariumVm extends HTMLElement {
   #showFailure(error) {
     const canExport = Boolean(this.vm && this.vm.state !== "crashed" && this.vm.disks.length > 0);
     showFailure(this.#view.panel, error, (action, button) => void this.#act(action, button), this.#view, canExport);
+    const typing = this.#view.terminal.contains(this.shadowRoot?.activeElement ?? null);
     this.#view.terminal.inert = true;
+    if (typing) this.#view.panel.querySelector("button")?.focus();
   }
 
   /**
@@ -466,12 +478,10 @@ export class VirtariumVm extends HTMLElement {
       });
     } else if (action === "export") {
       for (const disk of this.vm?.disks ?? []) await this.#actions.exportDisk(disk.name);
-    } else if (action === "steal") {
-      await this.#session.steal();
     } else {
-      await this.start();
+      this.#wantsFocus = true;
+      await (action === "steal" ? this.#session.steal() : this.start());
     }
-    if (action !== "details" && action !== "export") this.#terminal?.focus();
   }
 
   /** @param {import("./view.js").ToolName} tool */
@@ -480,8 +490,11 @@ export class VirtariumVm extends HTMLElement {
     switch (tool) {
       case "run":
         if (phase === "booting" || phase === "running") return void this.pause();
+        this.#wantsFocus = true;
         return void this.start();
-      case "start": return void this.start();
+      case "start":
+        this.#wantsFocus = true;
+        return void this.start();
       case "reset": return void this.#actions.reset();
       case "power": return void this.#powerOff();
       case "search": return this.#search.open();
@@ -508,7 +521,11 @@ export class VirtariumVm extends HTMLElement {
     powerOff: () => this.#powerOff(),
     search: () => this.#search.open(),
     copy: async () => {
-      if (!(await this.#terminal?.copy())) this.#note("Select something in the terminal first.");
+      try {
+        if ((await this.#terminal?.copy()) === "screen") this.#note("Nothing was selected: what is on the screen was copied.");
+      } catch {
+        this.#note("The browser does not let a page write to the clipboard here.");
+      }
       this.#terminal?.focus();
     },
     paste: async () => {

@@ -1,2 +1,2 @@
-/** The worker's text, in the build that carries it (`build.mjs --single`). @type {string|null} */
+/** The worker's text as a classic script, in the build that carries it (`build.mjs --single`). @type {string|null} */
 export const inlineWorker = null;

@@ -27,24 +27,38 @@ export function assets({ workerUrl, wasmUrl }, base) {
 export function startWorker(url) {
   if (typeof Worker === "undefined") throw new VmError("unsupported", "this browser has no workers");
   if (typeof WebAssembly === "undefined") throw new VmError("no-wasm", "this browser has no WebAssembly, or it is switched off");
-  const options = /** @type {WorkerOptions} */ ({ type: "module", name: "virtarium" });
-  if (url === undefined) return fromText(inlineWorker ?? "", options);
+  if (url === undefined) return fromText(inlineWorker ?? "");
   // Some browsers throw for a foreign origin and some fail later, so this does not try. A frame
   // that is sandboxed has the origin "null" and needs the blob for everything.
   const { origin, protocol } = new URL(url);
-  if (origin === self.origin || protocol === "data:") return new Worker(url, options);
-  return fromText(`import ${JSON.stringify(url)};`, options);
+  if (origin === self.origin || protocol === "data:") return new Worker(url, { type: "module", name: "virtarium" });
+  return fromText(trampoline(url));
 }
 
+/** The error of a worker that its trampoline could not import. */
+export const NOT_LOADED = "the worker cannot be loaded";
+
 /**
- * @param {string} text
- * @param {WorkerOptions} options
+ * A classic worker's text that imports a module: Chromium has no module workers from a blob in a
+ * sandboxed frame. What is said to it before the module listens is kept for it.
+ * @param {string} url
  */
-function fromText(text, options) {
+function trampoline(url) {
+  return `const held = [];
+const hold = (event) => held.push(event.data);
+addEventListener("message", hold);
+import(${JSON.stringify(url)}).then(() => {
+  removeEventListener("message", hold);
+  for (const data of held) dispatchEvent(new MessageEvent("message", { data }));
+}, (error) => setTimeout(() => { throw new Error(${JSON.stringify(NOT_LOADED)} + ": " + error.message); }));`;
+}
+
+/** @param {string} text */
+function fromText(text) {
   const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
   const refused = watchPolicy();
   try {
-    return new Worker(blob, options);
+    return new Worker(blob, { name: "virtarium" });
   } catch (cause) {
     throw new VmError("csp", "the page's policy forbids a worker from a blob, which a foreign origin needs: worker-src blob:", {
       detail: { directive: refused.seen() ?? "worker-src" }, cause,

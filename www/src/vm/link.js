@@ -1,6 +1,7 @@
 /** @import { WorkerEvent } from "../protocol.js" */
 import { VmError } from "./errors.js";
 import { watchPolicy } from "./fetch.js";
+import { NOT_LOADED } from "./launch.js";
 import { Rpc } from "./rpc.js";
 import { Watchdog } from "./watchdog.js";
 
@@ -39,8 +40,8 @@ export class WorkerLink {
       if (policy) {
         return onCrash(new VmError("csp", `the page's policy forbids the worker ${name}: ${policy}`, { detail: { directive: policy } }));
       }
-      if (!this.#heard && !event.message) {
-        return onCrash(new VmError("not-found", `the worker ${name} cannot be loaded`, { detail: { url: name } }));
+      if (!this.#heard && (!event.message || event.message.includes(NOT_LOADED))) {
+        return onCrash(new VmError("not-found", `the worker ${name} cannot be loaded ${event.message}`.trim(), { detail: { url: name } }));
       }
       const error = new VmError("crashed", event.message || "the machine's worker failed");
       error.workerStack = event.filename ? `${event.filename}:${event.lineno}:${event.colno}` : undefined;

@@ -29,7 +29,7 @@ for (const which of found) {
       page.on("console", (message) => { if (message.type() === "error") complaints.push(message.text()); });
       await page.setViewport(size);
       await page.goto(site.origin + path);
-      await page.evaluate(() => customElements.whenDefined("virtarium-vm").then(() => {}));
+      if (how.wait !== false) await page.evaluate(() => customElements.whenDefined("virtarium-vm").then(() => {}));
       t.after(async () => {
         await page.close();
         site.close();
@@ -64,9 +64,9 @@ for (const which of found) {
           document.addEventListener(type, (event) => seen.push(`${type} ${event.detail.state ?? event.detail.phase ?? event.detail.kind ?? ""}`.trim()));
         }
       });
-      await start(page);
-      await press(page, ".xterm-screen");
-      await page.evaluate(() => vm.focus());
+      const button = await page.evaluateHandle(() => vm.shadowRoot.querySelector(".start"));
+      await button.click();
+      await running(page);
       await page.keyboard.type("uname");
       await page.keyboard.press("Enter");
       await shows(page, "Linux mock 6.12.0 riscv64");
@@ -141,6 +141,46 @@ for (const which of found) {
       await page.evaluate(() => { vm.kernelAppend = ""; return vm.start(); });
       await running(page);
       assert.equal(await page.evaluate(() => vm.shadowRoot.querySelector("[part=panel]").hidden), true);
+    });
+
+    test("a browser without WebAssembly or workers is told so", async (t) => {
+      const { page } = await open(t, one());
+      const code = (name) => page.evaluate(async (n) => {
+        delete globalThis[n];
+        await vm.start();
+        return vm.error.code;
+      }, name);
+      assert.equal(await code("WebAssembly"), "no-wasm");
+      assert.equal(await code("Worker"), "unsupported");
+    });
+
+    test("a sandboxed frame without an origin runs the machine too", async (t) => {
+      const { page, site } = await open(t, () => `<!doctype html><html lang="en"><head><title>Frame</title><link rel="icon" type="image/none" href="about:blank">
+        </head><body><iframe title="machine" sandbox="allow-scripts" src="/inner" width="600" height="500"></iframe></body></html>`,
+      { cors: true, csp: (origin) => `${policy(origin)}; frame-src ${origin}`, wait: false });
+      site.pages["/inner"] = one();
+      await page.reload();
+      for (let i = 0; i < 100 && !page.frames()[1]?.url().endsWith("/inner"); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+      const frame = page.frames()[1];
+      await frame.evaluate(() => customElements.whenDefined("virtarium-vm").then(() => vm.start()));
+      await until(frame, () => vm.state === "running");
+    });
+
+    test("a finger scrolls the terminal", { skip: which.name === "firefox" && "its desktop has no touch events" }, async (t) => {
+      const { page } = await open(t, one());
+      await start(page);
+      await page.evaluate(() => vm.send("flood 200\r"));
+      await shows(page, "line 199");
+      const top = () => page.evaluate(() => vm.shadowRoot.querySelector(".xterm-rows").textContent.match(/line (\d+)/)[1]);
+      const before = Number(await top());
+      await page.evaluate(() => {
+        const box = vm.shadowRoot.querySelector(".xterm-screen");
+        const touch = (type, y) => box.dispatchEvent(new TouchEvent(type, { bubbles: true, cancelable: true, composed: true,
+          touches: [new Touch({ identifier: 1, target: box, clientX: 100, clientY: y })] }));
+        touch("touchstart", 100);
+        for (let y = 110; y <= 300; y += 10) touch("touchmove", y);
+      });
+      await until(page, (was) => Number(vm.shadowRoot.querySelector(".xterm-rows").textContent.match(/line (\d+)/)[1]) < was - 5, before);
     });
 
     test("a machine of another tab can be taken", async (t) => {
@@ -365,10 +405,19 @@ for (const which of found) {
     test("the element works on a page of another origin", async (t) => {
       const library = await serve(dir, {}, { cors: true });
       t.after(() => library.close());
-      const csp = (origin) => `default-src 'none'; script-src ${origin} ${library.origin} 'wasm-unsafe-eval'; connect-src ${library.origin}; style-src 'unsafe-inline'; worker-src ${library.origin} blob:`;
-      const { page } = await open(t, () => one(`src="${library.origin}/machines/test.json"`)(library.origin).replace('src="/machines/test.json" ', ""), { csp });
+      const csp = (origin) => `default-src 'none'; script-src ${origin} ${library.origin} 'wasm-unsafe-eval'; connect-src ${library.origin}; style-src 'unsafe-inline'; worker-src blob:`;
+      const { page } = await open(t, () => one(`src="${library.origin}/machines/test.json"`)(library.origin).replace('src="/machines/test.json" ', ""),
+        { csp, expected: [/404|none\.js|NetworkError|module/] });
       assert.match(await page.evaluate(() => vm.shadowRoot.querySelector(".invite").textContent), /comes from 127\.0\.0\.1/);
       await start(page);
+      await page.evaluate(async (lost) => {
+        await vm.stop();
+        vm.workerSrc = lost;
+        vm.src = vm.src.replace("test", "second");
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        await vm.start();
+      }, `${library.origin}/none.js`);
+      await until(page, () => vm.error?.code === "not-found");
     });
 
     test("a single file from another origin needs no second request for its worker", async (t) => {
