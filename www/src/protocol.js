@@ -134,8 +134,9 @@ export const ERROR_CODES = Object.freeze([
  * - `suspend` is for a page that goes into the back/forward cache or is frozen: as `pause`, and
  *   locks and file handles are given back, but the state that is told stays. `resume` takes them
  *   again (error `locked` if another tab was faster; the machine then stays suspended), sets the
- *   guest's clock right and goes on if it ran. With `steal` it takes them from who has them.
- * - A machine whose disk another tab has taken says `disk` with code `locked` and is suspended.
+ *   guest's clock right and goes on if it ran.
+ * - A machine whose disk another tab has taken says `disk` with code `locked` and runs no further:
+ *   what its guest remembers of the disk is no longer true. Only a new machine can steal it back.
  * - `dispose` is `stop`, and the worker closes itself after its answer.
  * - `write` answers when the guest's driver has been given all of it, so that who waits for the
  *   answer never has more than one piece on its way. `console` may be `UART`.
@@ -154,7 +155,7 @@ export const ERROR_CODES = Object.freeze([
  * @property {() => void} reset
  * @property {() => void} stop
  * @property {() => void} suspend
- * @property {(options?: {steal?: boolean}) => void} resume
+ * @property {() => void} resume
  * @property {() => void} dispose
  * @property {(console: number, bytes: Uint8Array) => void} write
  * @property {(console: number, cols: number, rows: number) => void} resize

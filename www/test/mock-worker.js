@@ -89,7 +89,9 @@ async function command(text) {
     case "crash": say({ event: "crash", message: "panicked at core/machine/src/bus.rs:12: the mock was told to", stack: "at machine (virtarium.wasm:1)" }); return;
     case "throw": setTimeout(() => { throw new Error("the mock throws"); }); return;
     case "hang": for (;;) ;
-    case "disk": say({ event: "disk", ...disks[0], code: rest, error: `the mock says ${rest}` }); break;
+    case "disk": say({ event: "disk", ...disks[0], code: rest, error: `the mock says ${rest}` });
+      if (rest === "locked") return setState("off");
+      break;
     case "recovered": say({ event: "disk", ...disks[0], code: rest, error: "", recovered: true }); break;
     case "poweroff": boots++; setState("off", 0); return;
     default: await print(0, `-sh: ${name}: not found\r\n`);
@@ -206,8 +208,8 @@ const calls = {
   reset: () => void boot(),
   stop() { boots++; setState("off"); },
   suspend() { suspended = true; },
-  resume(/** @type {{steal?: boolean}|undefined} */ how) {
-    if (word("resume") === "locked" && !how?.steal) throw fail("locked");
+  resume() {
+    if (word("resume") === "locked") throw fail("locked");
     suspended = false;
   },
   dispose() { setTimeout(close); },

@@ -194,7 +194,7 @@ export class Vm extends EventTarget {
   stop(): Promise<void>;
   sync(): Promise<void>;
   suspend(): Promise<void>;
-  resume(options?: { steal?: boolean }): Promise<void>;
+  resume(): Promise<void>;
   dispose(): Promise<void>;
   whenReady(options?: { signal?: AbortSignal }): Promise<void>;
 

@@ -56,7 +56,7 @@ export const FAILURES = {
   },
   locked: {
     title: "The machine is open in another tab",
-    advice: "A disk can be used in one place at a time. Close the other tab, or use the machine here: the other one then stops.",
+    advice: "A disk can be used in one place at a time. Close the other tab, or use the machine here: it starts here, and the other one stops.",
     actions: ["steal", "retry"],
   },
   "overlay-base": {
@@ -89,7 +89,6 @@ export const FAILURES = {
 /** What a disk's trouble while the machine runs means. @type {Record<string, string>} */
 export const DISK_TROUBLE = {
   quota: "The browser's storage is full: the guest's writes fail. Free some space, or export the disk.",
-  locked: "Another tab has taken this disk: the machine is paused here.",
   evicted: "The browser has thrown away what was kept of this disk. Export it now, while it is still in memory.",
   changed: "The disk on the server has been replaced. What has not been read yet cannot be read any more: reload the page.",
   offline: "The server cannot be reached: the guest waits for its disk.",

@@ -87,15 +87,10 @@ export class Session {
     await this.#try((vm) => vm.reset());
   }
 
-  /** Goes on after another tab took the disks. */
+  /** Takes the disks from another tab. A guest that has lost them begins anew: they have changed. */
   async steal() {
-    if (this.vm && this.phase !== "failed") {
-      this.error = undefined;
-      await this.#try((vm) => vm.resume({ steal: true }));
-      if (this.vm) this.#set(/** @type {Phase} */ (this.vm.state));
-    } else {
-      await this.start({ steal: true });
-    }
+    await this.discard();
+    await this.start({ steal: true });
   }
 
   /** Gives up the loading. */
@@ -122,7 +117,7 @@ export class Session {
       const vm = await Vm.create({
         ...this.#options(), steal, signal: control.signal,
         onProgress: (event) => this.#control === control && this.#on.progress(event),
-        onDisk: (event) => this.#control === control && this.#on.disk(event),
+        onDisk: (event) => this.#control === control && this.#disk(event),
       });
       if (this.#control !== control) return void vm.dispose();
       this.vm = vm;
@@ -143,7 +138,8 @@ export class Session {
     });
     let wasReady = false;
     on("state", ({ state }) => {
-      if (state === "disposed") return;
+      // A machine that has lost its disk stays `failed`, whatever its worker still says.
+      if (state === "disposed" || this.phase === "failed") return;
       if (state === "off" || state === "crashed") running.delete(this);
       if (state !== "crashed") this.#set(state);
       if (vm.ready && !wasReady) this.#on.ready();
@@ -153,6 +149,14 @@ export class Session {
     on("activity", (event) => this.#on.activity(event));
     on("exit", ({ code }) => this.#on.exit(code));
     on("error", (error) => this.#fail(error));
+  }
+
+  /** @param {DiskEvent} event */
+  #disk(event) {
+    this.#on.disk(event);
+    if (event.code !== "locked" || event.recovered || !this.vm) return;
+    running.delete(this);
+    this.#fail(new VmError("locked", event.error ?? "another tab has taken the disk", { detail: { disk: event.name } }));
   }
 
   /** @param {(vm: Vm) => Promise<unknown>} action */

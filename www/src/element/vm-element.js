@@ -36,7 +36,7 @@ const POWER_OFF_MS = 15000;
 /** What each phase is called: in the status line, and aloud. @type {Record<Phase, string>} */
 const WORDS = {
   idle: "Not started", loading: "Loading", created: "Loaded", booting: "Starting", running: "Running", paused: "Paused",
-  off: "Off", crashed: "Stopped working", failed: "Could not start",
+  off: "Off", crashed: "Stopped working", failed: "Failed",
 };
 const FLAGS = ["idle", "loading", "booting", "running", "paused", "off", "crashed", "failed"];
 
@@ -426,12 +426,10 @@ export class VirtariumVm extends HTMLElement {
   /** @param {import("../protocol.js").DiskEvent} event */
   #onDisk(event) {
     const { name, code, recovered } = event;
-    if (code === "locked" && !recovered) {
-      this.#session.error = new VmError("locked", event.error ?? "another tab has taken the disk", { detail: { disk: name } });
-      this.#showFailure(this.#session.error);
-    } else if (recovered) {
+    // A disk that another tab has taken ends the machine: the session says so.
+    if (recovered) {
       this.#banner.set("trouble", undefined);
-    } else if (code) {
+    } else if (code && code !== "locked") {
       this.#banner.set("trouble", {
         words: `${name}: ${DISK_TROUBLE[code] ?? code}`,
         buttons: [

@@ -147,9 +147,11 @@ export class Vm extends EventTarget {
   pause() { return this.#call("pause", []); }
 
   /** A power cycle; the disks stay as they are. */
-  reset() {
+  async reset() {
+    await this.#call("reset", []);
+    // What was still on its way before the answer was the old guest's.
     this.#rewind("the machine was reset");
-    return this.#call("reset", []);
+    if (this.#prompt && this.#state === "running") this.#set("booting");
   }
 
   /** Switches off at once, as by pulling the plug. The guest's own `poweroff` is kinder. */
@@ -237,8 +239,7 @@ export class Vm extends EventTarget {
   /** Gives locks and files back while the page sleeps; `resume` takes them again. */
   suspend() { return this.#call("suspend", []); }
 
-  /** @param {{steal?: boolean}} [options] */
-  resume(options) { return this.#call("resume", [options]); }
+  resume() { return this.#call("resume", []); }
 
   /**
    * Resolves when the guest is at its prompt.

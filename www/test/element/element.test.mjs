@@ -191,6 +191,18 @@ for (const which of found) {
       await running(page);
     });
 
+    test("a machine whose disk another tab takes says so, and starts anew here", async (t) => {
+      const { page } = await open(t, one('persist="t"'));
+      await start(page);
+      await page.evaluate(() => { globalThis.first = vm.vm; vm.send("disk locked\r"); });
+      await until(page, () => first.state === "off");
+      assert.equal(await page.evaluate(() => vm.state), "failed");
+      assert.equal(await page.evaluate(() => vm.shadowRoot.querySelector("[part=panel] h2").checkVisibility()), true);
+      await page.evaluate(() => vm.shadowRoot.querySelector("[part=panel] .main").click());
+      await running(page);
+      assert.equal(await page.evaluate(() => vm.vm !== first && first.state), "disposed");
+    });
+
     test("a crash is said with its details, and the machine starts again", async (t) => {
       const { page } = await open(t, one(), { expected: [/the mock throws/] });
       await start(page);
@@ -347,6 +359,20 @@ for (const which of found) {
       await page.evaluate(() => vm.shadowRoot.querySelector("dialog .danger").click());
       await until(page, () => vm.state === "off");
       assert.equal(await page.evaluate(() => vm.run("x").catch((error) => error.code)), "unsupported");
+    });
+
+    test("a restart goes through the boot again", async (t) => {
+      const { page } = await open(t, one());
+      await start(page);
+      await page.evaluate(() => {
+        globalThis.states = [];
+        vm.addEventListener("vm-state", (event) => states.push(event.detail.state));
+        vm.send("raw \\e[?1049h\\e[?25l\r");
+      });
+      await until(page, () => !vm.terminalText.includes("Welcome"));
+      await page.evaluate(() => vm.reset());
+      await until(page, () => states.join() === "booting,running");
+      assert.match(await page.evaluate(() => vm.terminalText), /Welcome[^]*Welcome/, "the old screen's text is above the new one's");
     });
 
     test("a node that is moved keeps its machine, one that is removed ends it", async (t) => {
