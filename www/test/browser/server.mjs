@@ -147,7 +147,9 @@ export class Site {
     response.setHeader("content-length", end - start + 1);
     if (request.method === "HEAD" || found.size === 0) return void response.end();
     const turn = this.faults.corrupt?.test(url) ? found.size >> 1 : -1;
-    if (found.bytes) return void response.end(turned(found.bytes.slice(start, end + 1), turn - start));
+    if (found.bytes) {
+      return void response.end(turned(Uint8Array.from(found.bytes.subarray(start, end + 1)), turn - start));
+    }
     let at = start;
     const file = createReadStream(found.name, { start, end });
     file.on("data", (/** @type {any} */ piece) => {

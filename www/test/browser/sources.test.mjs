@@ -6,6 +6,7 @@ import path from "node:path";
 import { gzipSync } from "node:zlib";
 
 import { WWW, inBrowsers } from "./harness.mjs";
+import { until } from "./machine.mjs";
 import { policy } from "./server.mjs";
 
 /** @typedef {import("./harness.mjs").Session} Session */
@@ -158,7 +159,7 @@ inBrowsers("sources", (it) => {
     const { site, other, ask } = await ready(session);
     other.faults.down = true;
     const answer = ask("file", { url: `${other.origin}/file`, ...INFO });
-    while (other.log.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until("it was asked", () => other.log.length > 0);
     other.faults.down = false;
     assert.deepEqual(await answer, WHOLE);
     other.faults.down = true;

@@ -1,0 +1,219 @@
+// Disks that survive, and what the guest and the user see when they cannot.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+
+import { inBrowsers } from "./harness.mjs";
+import {
+  addChunks,
+  addMachine,
+  boot,
+  booted,
+  dispose,
+  ext4,
+  openPage,
+  output,
+  run,
+  serveSite,
+  told,
+  until,
+  visit,
+} from "./machine.mjs";
+
+/** @typedef {import("./harness.mjs").Session} Session */
+
+/** The mebibytes of a disk: more than a server without ranges may send whole. */
+const SIZE = 24;
+/** Bytes that a file system on it does not have, to be read by address. */
+const MARKS = [2, 9, 17, 23];
+
+/**
+ * A server with a machine whose one disk has an ext4 file system, in chunks and as one file.
+ * @param {Session} session
+ */
+async function ready(session) {
+  const site = await serveSite(session);
+  const image = readFileSync(ext4(session, SIZE));
+  site.files.set("/disk.img", image);
+  const manifest = addChunks(site, "data", image);
+  const chunked = addMachine(site, { disks: [{ name: "data", manifest }] }, "chunked");
+  const ranged = addMachine(site, { disks: [{ name: "data", url: "../disk.img" }] }, "ranged");
+  return { site, image, chunked, ranged };
+}
+
+/**
+ * A raw image with a line at some addresses, the rest of it random, and a machine with it.
+ * @param {Session} session
+ */
+async function marked(session) {
+  const site = await serveSite(session);
+  const image = Buffer.alloc(SIZE << 20);
+  for (let at = 0; at < image.length; at += 4096) image.writeUInt32LE(at ^ 0x5a5a5a5a, at);
+  for (const at of MARKS) image.write(`mark ${at}\n`, at << 20);
+  site.files.set("/disk.img", image);
+  const manifest = addChunks(site, "data", image);
+  const chunked = addMachine(site, { disks: [{ name: "data", manifest }] }, "chunked");
+  const ranged = addMachine(site, { disks: [{ name: "data", url: "../disk.img" }] }, "ranged");
+  return { site, image, chunked, ranged };
+}
+
+/** Reads the line at a mebibyte of the guest's disk, past its caches. @param {number} at */
+const readMark = (at) =>
+  `echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vda bs=1M skip=${at} count=1 2>/dev/null | head -n 1`;
+
+inBrowsers("disks", (it) => {
+  it("what_was_written_is_there_after_a_reload", async (session) => {
+    const { site, chunked } = await ready(session);
+    const page = await openPage(session, site);
+    const machine = { machine: chunked, persist: "kept" };
+    await booted(page, machine);
+    await output(page, "mount /dev/vda /mnt && echo still here >/mnt/file && umount /mnt");
+    await page.evaluate(() => /** @type {any} */ (globalThis).vm.sync());
+    await visit(page, site);
+    await booted(page, machine);
+    assert.equal(await output(page, "mount -o ro /dev/vda /mnt && cat /mnt/file"), "still here\n");
+    await dispose(page);
+    // Of the image only what was read has come.
+    const chunks = new Set(site.asked(/^\/chunks\//).map(({ path }) => path));
+    assert.ok(chunks.size > 0 && chunks.size < SIZE * 8, `${chunks.size} chunks`);
+  });
+
+  it("a_disk_is_in_one_tab_at_a_time", async (session) => {
+    const { site, chunked } = await ready(session);
+    const [first, second] = [await openPage(session, site), await openPage(session, site)];
+    const machine = { machine: chunked, persist: "shared" };
+    await booted(first, machine);
+    const refused = await boot(second, machine);
+    assert.equal(refused.code, "locked", refused.message);
+    assert.match(refused.message ?? "", /in use in another tab/);
+    // By force, and then the first one knows.
+    await booted(second, { ...machine, steal: true });
+    await until("the first tab is told", async () =>
+      (await told(first)).some(({ code }) => code === "locked"),
+    );
+    assert.equal(await output(second, "dd if=/dev/vda bs=512 count=1 2>/dev/null | wc -c"), "512\n");
+    await dispose(second);
+    await booted(second, machine);
+    await dispose(second);
+  });
+
+  it(
+    "a_full_storage_is_an_error_of_the_disk_and_no_more",
+    async (session) => {
+      const { site, chunked } = await ready(session);
+      const page = await openPage(session, site);
+      await booted(page, { machine: chunked, persist: "full" });
+      await output(page, "mount /dev/vda /mnt && echo before >/mnt/before && sync");
+      const { usage } = await page.evaluate(() => navigator.storage.estimate());
+      const devtools = await page.createCDPSession();
+      const quotaSize = (usage ?? 0) + (1 << 20);
+      await devtools.send("Storage.overrideQuotaForOrigin", { origin: site.origin, quotaSize });
+      const full = await run(page, "dd if=/dev/urandom of=/mnt/large bs=1M count=8 && sync");
+      await until("the user is told", async () =>
+        (await told(page)).some(({ code }) => code === "quota"),
+      );
+      await devtools.send("Storage.overrideQuotaForOrigin", { origin: site.origin });
+      assert.notEqual((await run(page, "dmesg | grep -i 'I/O error'")).output, "", full.output);
+      await dispose(page);
+      await visit(page, site);
+      await booted(page, { machine: chunked, persist: "full" });
+      assert.equal(await output(page, "mount /dev/vda /mnt && cat /mnt/before"), "before\n");
+      await dispose(page);
+    },
+    { only: ["chromium"] },
+  );
+
+  it("a_server_that_goes_away_stops_the_guest_until_it_is_back", async (session) => {
+    session.expect(/Failed to load/);
+    const { site, chunked } = await marked(session);
+    const page = await openPage(session, site);
+    await booted(page, { machine: chunked, persist: null });
+    assert.equal(await output(page, readMark(MARKS[0])), `mark ${MARKS[0]}\n`);
+    site.faults.down = true;
+    const reading = output(page, readMark(MARKS[2]));
+    await until("the user is told", async () =>
+      (await told(page)).some(({ code, recovered }) => code === "offline" && !recovered),
+    );
+    site.faults.down = false;
+    assert.equal(await reading, `mark ${MARKS[2]}\n`);
+    assert.ok((await told(page)).some(({ recovered }) => recovered));
+    await dispose(page);
+  });
+
+  it("a_corrupt_chunk_is_an_error_and_never_data", async (session) => {
+    const { site, chunked } = await marked(session);
+    const page = await openPage(session, site);
+    await booted(page, { machine: chunked, persist: null });
+    site.faults.corrupt = /^\/chunks\//;
+    const found = await run(page, `dd if=/dev/vda bs=4k skip=${MARKS[2] * 256} count=1 | wc -c`);
+    assert.match(found.output, /Input\/output error\n0\n/);
+    assert.ok((await told(page)).some(({ code }) => code === "integrity"));
+    site.faults.corrupt = undefined;
+    assert.equal(await output(page, readMark(MARKS[2])), `mark ${MARKS[2]}\n`);
+    await dispose(page);
+  });
+
+  it("an_image_is_read_in_parts", async (session) => {
+    const { site, ranged } = await marked(session);
+    const page = await openPage(session, site);
+    await booted(page, { machine: ranged, persist: null });
+    for (const at of MARKS) assert.equal(await output(page, readMark(at)), `mark ${at}\n`);
+    assert.ok(site.asked(/disk\.img/).every(({ range }) => range !== undefined));
+    await dispose(page);
+  });
+
+  it("an_image_that_was_replaced_ends_its_disk", async (session) => {
+    const { site, image, ranged } = await marked(session);
+    const page = await openPage(session, site);
+    await booted(page, { machine: ranged, persist: null });
+    const other = Buffer.from(image);
+    other.write("of another image\n", MARKS[2] << 20);
+    site.files.set("/disk.img", other);
+    const found = await run(page, readMark(MARKS[2]));
+    assert.doesNotMatch(found.output, /another image/);
+    assert.ok((await told(page)).some(({ code }) => code === "changed"));
+    // For good, even if it is the old one again.
+    site.files.set("/disk.img", image);
+    assert.doesNotMatch((await run(page, readMark(MARKS[3]))).output, /mark/);
+    await dispose(page);
+  });
+
+  it("an_overlay_is_not_laid_over_another_image", async (session) => {
+    const { site, image, chunked } = await marked(session);
+    const page = await openPage(session, site);
+    await booted(page, { machine: chunked, persist: "based" });
+    await output(page, "echo written | dd of=/dev/vda conv=fsync 2>/dev/null");
+    await dispose(page);
+    const other = Buffer.from(image);
+    other.write("of another image\n", MARKS[2] << 20);
+    addChunks(site, "data", other);
+    const refused = await boot(page, { machine: chunked, persist: "based" });
+    assert.equal(refused.code, "overlay-base", refused.message);
+    addChunks(site, "data", image);
+    await booted(page, { machine: chunked, persist: "based" });
+    assert.equal(await output(page, readMark(0)), "written\n");
+    await dispose(page);
+  });
+
+  it("a_server_without_ranges_is_refused_with_a_remedy", async (session) => {
+    const { site, ranged } = await marked(session);
+    site.faults.ranges = false;
+    const page = await openPage(session, site);
+    const refused = await boot(page, { machine: ranged, persist: null });
+    assert.equal(refused.code, "range", refused.message);
+    assert.match(refused.message ?? "", /virtarium image chunk/);
+  });
+
+  it("what_is_missing_is_named", async (session) => {
+    session.expect(/404/);
+    const { site, chunked } = await marked(session);
+    const page = await openPage(session, site);
+    // The kernel first: it is kept once it has come.
+    for (const missing of [/^\/files\//, /manifest\.txt$/, /chunked\.json$/, /virtarium\.wasm$/]) {
+      site.faults.missing = missing;
+      const { code, message } = await boot(page, { machine: chunked, persist: null });
+      assert.equal(code, "not-found", `${missing}: ${message}`);
+      assert.ok(message?.includes("404") && message.includes(site.origin), message);
+    }
+  });
+});
