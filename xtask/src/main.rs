@@ -6,12 +6,11 @@ use clap::{Parser, Subcommand};
 
 #[cfg(feature = "bench")]
 mod bench;
-#[cfg(not(feature = "bench"))]
-#[path = "handover.rs"]
-mod bench;
 mod cast;
 mod check;
 mod fuzz;
+#[cfg(not(all(feature = "bench", feature = "web")))]
+mod handover;
 mod image;
 mod process;
 mod setup;
@@ -20,10 +19,31 @@ mod start;
 mod test;
 #[cfg(feature = "web")]
 mod web;
-#[cfg(not(feature = "web"))]
-#[path = "handover_web.rs"]
-mod web;
 mod workspace;
+
+/// Without the libraries of the benchmark.
+#[cfg(not(feature = "bench"))]
+mod bench {
+    pub use crate::handover::Options;
+
+    pub fn run(options: &Options) -> anyhow::Result<()> {
+        crate::handover::hand_over("bench", &options.arguments)
+    }
+}
+
+/// Without the generator of the page's bindings.
+#[cfg(not(feature = "web"))]
+mod web {
+    pub use crate::handover::Options;
+
+    pub fn run(options: &Options) -> anyhow::Result<()> {
+        crate::handover::hand_over("web", &options.arguments)
+    }
+
+    pub fn build() -> anyhow::Result<()> {
+        crate::handover::hand_over("web", &[])
+    }
+}
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about, version)]

@@ -20,7 +20,7 @@ const BINDINGS: &str = "virtarium_wasm";
 const DOWNLOADS: [&str; 3] = ["virtarium.js", "worker.js", "virtarium.wasm"];
 
 /// How the page is built.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct Options {
     /// Where the page goes [default: target/web]
     #[arg(long)]
@@ -66,6 +66,14 @@ pub fn run(options: &Options) -> Result<()> {
     }
     process::run(&mut node)?;
     report(&out)
+}
+
+/// Builds the page as `cargo xtask web` does without options.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn build() -> Result<()> {
+    run(&Options::default())
 }
 
 fn compile() -> Result<PathBuf> {

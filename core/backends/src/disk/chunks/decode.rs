@@ -4,15 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 use super::{ChunkError, Encoding, Manifest};
-
-/// The checksum of gzip (RFC 1952, 8).
-const CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC);
 
 /// The bytes of a chunk, from what its file holds. That they are the right ones is seen where they
 /// go, by [`Manifest::check`]. Whatever comes, no more memory is taken than the chunk has bytes.
@@ -77,7 +73,7 @@ fn gunzip(file: &[u8], expected: usize) -> Result<Vec<u8>, Problem> {
     }
     let sum = u32::from_le_bytes([a, b, c, d]);
     let len = u32::from_le_bytes([e, f, g, h]);
-    if sum != CRC.checksum(&bytes) || len as usize != expected {
+    if sum != crc32fast::hash(&bytes) || len as usize != expected {
         return Err("its checksum is that of other bytes".into());
     }
     Ok(bytes)
@@ -117,7 +113,7 @@ fn member(file: &[u8]) -> Result<&[u8], Problem> {
         };
         let header = file.get(..file.len() - rest.len()).ok_or(CUT)?;
         // The two low bytes of the CRC32 of all before it.
-        if u16::from_le_bytes([low, high]) != CRC.checksum(header) as u16 {
+        if u16::from_le_bytes([low, high]) != crc32fast::hash(header) as u16 {
             return Err("its header is damaged".into());
         }
         rest = behind;
