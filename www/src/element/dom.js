@@ -23,6 +23,11 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Lets the browser paint and hear the user before what follows. @returns {Promise<void>} */
+export function breathe() {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
 /** Paths on a grid of 24. */
 const ICONS = {
   play: "M7 4.5v15l12-7.5z",

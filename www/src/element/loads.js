@@ -45,6 +45,8 @@ export class Loads {
     }
     const amount = total ? `${formatSize(loaded)} of ${formatSize(total)}, ${Math.floor((100 * loaded) / total)} %` : formatSize(loaded);
     row.amount.textContent = total && loaded >= total ? formatSize(total) : amount;
+    // A bar that nobody can fill says less than the number.
+    row.bar.hidden = total === 0;
     if (total) row.bar.value = Math.min(1, loaded / total);
     return `${name}: ${amount}`;
   }

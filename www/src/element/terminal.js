@@ -33,8 +33,7 @@ export class TerminalView {
   /** The last key was Escape: Tab now leaves the terminal (WCAG 2.1.2). */
   #escaped = false;
   #frame = 0;
-  /** @type {ResizeObserver} */
-  #observer;
+  #observer = new ResizeObserver(() => this.fit());
   /** @type {{cols?: number, rows?: number}} */
   #fixed = {};
   #fontSize;
@@ -72,6 +71,11 @@ export class TerminalView {
     this.#term.onBinary((data) => on.data(Uint8Array.from(data, (c) => c.charCodeAt(0) & 255)));
     this.#term.onResize(({ cols, rows }) => on.resize(cols, rows));
     this.#term.onTitleChange((title) => on.title(title));
+  }
+
+  /** Puts it into its box; a task of its own, because the first time takes a while. */
+  open() {
+    const box = this.#box;
     this.#term.open(box);
     const area = this.#term.textarea;
     if (area) {
@@ -87,7 +91,6 @@ export class TerminalView {
         return this.#term.buffer.active.viewportY !== before;
       },
     });
-    this.#observer = new ResizeObserver(() => this.fit());
     this.#observer.observe(box);
   }
 
@@ -179,7 +182,7 @@ export class TerminalView {
   #fitNow() {
     const { cols, rows } = this.#fixed;
     const options = this.#term.options;
-    if (!this.#box.isConnected || this.#box.clientWidth < 20) return;
+    if (!this.#term.element || !this.#box.isConnected || this.#box.clientWidth < 20) return;
     let fits = this.#fit.proposeDimensions();
     if (!fits || !Number.isFinite(fits.cols) || !Number.isFinite(fits.rows)) return;
     if (cols) {

@@ -42,6 +42,8 @@ export function buildView(shadow, press) {
   const terminal = h("div", { class: "terminal", part: "terminal" });
   const bootBar = h("div", { class: "boot-bar", hidden: true, "aria-hidden": "true" });
 
+  const wait = h("div", { class: "wait", hidden: true, "aria-hidden": "true" });
+
   const start = h("button", { type: "button", class: "start", part: "button start", onclick: () => press("start") }, icon("play"), h("span", {}, "Start"));
   const inviteTitle = h("h2", {});
   const inviteText = h("p", {});
@@ -62,7 +64,7 @@ export function buildView(shadow, press) {
   const search = h("div", { class: "search", role: "search", hidden: true });
   const menu = h("div", { class: "menu", part: "menu", role: "group", "aria-label": "Menu", hidden: true });
   const drop = h("div", { class: "drop", hidden: true }, "Drop files to put them into the machine");
-  const screen = h("div", { class: "screen" }, terminal, bootBar, banner, poster, loading, panel, search, menu, drop);
+  const screen = h("div", { class: "screen" }, terminal, bootBar, wait, banner, poster, loading, panel, search, menu, drop);
 
   const keys = h("div", { class: "keys", part: "keys", role: "group", "aria-label": "Keys", hidden: true });
   const say = h("span", { class: "say" });
@@ -80,7 +82,7 @@ export function buildView(shadow, press) {
   const root = h("div", { class: "root", part: "display" }, toolbar, screen, keys, status, live, dialog);
   shadow.append(h("div", { class: "holder" }, root), home);
   return {
-    root, toolbar, title, tools, screen, terminal, bootBar, poster, invite, inviteTitle, inviteText, start,
+    root, toolbar, title, tools, screen, terminal, bootBar, wait, poster, invite, inviteTitle, inviteText, start,
     loading, loadTitle, loads, panel, banner, search, menu, drop, keys, status, say, kept, diskLight, size, live, dialog, fallback, home,
   };
 }

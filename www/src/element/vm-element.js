@@ -6,7 +6,7 @@ import { formatSize } from "../vm/size.js";
 import { ATTRIBUTES, defineProperties, upgradeProperties } from "./attributes.js";
 import { Banner } from "./banner.js";
 import { ask, chooseFiles, saveFile } from "./dialogs.js";
-import { relabel } from "./dom.js";
+import { breathe, h, relabel } from "./dom.js";
 import { DISK_TROUBLE, STORAGE } from "./failures.js";
 import { Files, acceptDrops } from "./files.js";
 import { buildKeyBar } from "./keybar.js";
@@ -91,10 +91,13 @@ export class VirtariumVm extends HTMLElement {
   #undo = [];
   #hover = "";
   #loadWords = "";
+  #opening = false;
   /** Who pressed Start wants to type next. */
   #wantsFocus = false;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #soon;
+  /** @type {ReturnType<typeof setInterval>|undefined} */
+  #clock;
 
   constructor() {
     super();
@@ -155,7 +158,7 @@ export class VirtariumVm extends HTMLElement {
 
   /** Loads the machine if need be, and runs it. */
   async start() {
-    this.#openTerminal();
+    void this.#openTerminal();
     await this.#session.start();
   }
 
@@ -203,6 +206,7 @@ export class VirtariumVm extends HTMLElement {
     this.#grace = setTimeout(() => {
       if (this.isConnected) return;
       for (const undo of this.#undo.splice(0)) undo();
+      this.#countSeconds(false);
       void this.#session.discard();
       this.#terminal?.dispose();
       this.#terminal = undefined;
@@ -267,7 +271,7 @@ export class VirtariumVm extends HTMLElement {
     const go = () => {
       if (this.#session.phase !== "idle" || !this.isConnected) return;
       if (this.#own.autostart) return void this.start();
-      this.#openTerminal();
+      void this.#openTerminal();
       this.#session.load().catch((error) => this.#onError(error));
     };
     const seen = new IntersectionObserver((entries) => {
@@ -279,10 +283,14 @@ export class VirtariumVm extends HTMLElement {
     this.#undo.push(() => seen.disconnect());
   }
 
-  #openTerminal() {
-    if (this.#terminal) return;
-    const { terminal } = this.#view;
-    this.#terminal = new TerminalView(terminal, {
+  /** In steps: no task on the page's thread may be longer than 50 ms, on a slow device too. */
+  async #openTerminal() {
+    if (this.#terminal || this.#opening) return;
+    this.#opening = true;
+    await breathe();
+    this.#opening = false;
+    if (!this.isConnected) return;
+    const terminal = new TerminalView(this.#view.terminal, {
       data: (data) => { if (!this.#own.readonly) void this.vm?.send(data).catch(() => {}); },
       resize: (cols, rows) => {
         this.#view.size.textContent = `${cols}×${rows}`;
@@ -298,7 +306,13 @@ export class VirtariumVm extends HTMLElement {
       },
       height: (pixels) => this.#setHeight(pixels),
     });
-    this.#look();
+    this.#terminal = terminal;
+    const gone = () => this.#terminal !== terminal;
+    await breathe();
+    if (gone()) return;
+    terminal.open();
+    await breathe();
+    if (!gone()) this.#look();
   }
 
   /** Everything that follows from attributes and from the user's settings of the system. */
@@ -309,6 +323,7 @@ export class VirtariumVm extends HTMLElement {
     view.root.dataset.theme = theme;
     view.toolbar.hidden = own.controls === "none";
     view.status.hidden = own.controls === "none";
+    view.tools.search.disabled = !this.#terminal;
     view.keys.hidden = own.keybar === "off" || own.readonly || this.#session.phase === "idle"
       || (own.keybar === "auto" && !matchMedia("(pointer: coarse)").matches);
     this.#internals.ariaLabel = own.label || this.#title || "Virtual machine";
@@ -348,13 +363,13 @@ export class VirtariumVm extends HTMLElement {
     view.poster.hidden = phase !== "idle" && phase !== "created";
     view.loading.hidden = phase !== "loading";
     view.bootBar.hidden = phase !== "booting";
+    this.#countSeconds(phase === "booting");
     if (phase !== "failed" && phase !== "crashed") view.panel.hidden = true;
     const going = phase === "booting" || phase === "running";
     relabel(view.tools.run, going ? "pause" : "play", going ? "Pause" : phase === "paused" ? "Continue" : "Start");
     view.tools.run.disabled = phase === "loading";
     view.tools.reset.disabled = !going && phase !== "paused";
     view.tools.power.disabled = !going && phase !== "paused";
-    view.tools.search.disabled = !this.#terminal;
     view.terminal.inert = !view.poster.hidden || !view.loading.hidden || !view.panel.hidden;
     const code = this.vm?.exitCode;
     this.#banner.set("state", phase === "paused" ? { words: "Paused.", buttons: [{ label: "Continue", press: () => void this.start(), main: true }] }
@@ -372,6 +387,21 @@ export class VirtariumVm extends HTMLElement {
       if (document.activeElement === document.body || document.activeElement === this) this.#terminal?.focus();
     }
     this.#fire("vm-state", { state: phase });
+  }
+
+  /** A kernel may print nothing for seconds: that it is at work is said instead. @param {boolean} on */
+  #countSeconds(on) {
+    if (on === (this.#clock !== undefined)) return;
+    clearInterval(this.#clock);
+    this.#clock = undefined;
+    const { wait } = this.#view;
+    wait.hidden = true;
+    if (!on) return;
+    const began = performance.now();
+    this.#clock = setInterval(() => {
+      wait.textContent = `${this.#title || "Linux"} is starting: ${Math.round((performance.now() - began) / 1000)} s`;
+      wait.hidden = this.#lastOutput !== "";
+    }, 1000);
   }
 
   /** The title, the status line and the poster's words. */
@@ -414,6 +444,7 @@ export class VirtariumVm extends HTMLElement {
       const line = lastLine(this.#decoder.decode(bytes, { stream: true }));
       if (line) {
         this.#lastOutput = line;
+        this.#view.wait.hidden = true;
         this.#soon ??= setTimeout(() => {
           this.#soon = undefined;
           this.#status();
@@ -626,13 +657,7 @@ export class VirtariumVm extends HTMLElement {
    * @param {() => void} press
    */
   #button(label, press) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "push";
-    button.setAttribute("part", "button");
-    button.textContent = label;
-    button.addEventListener("click", press);
-    return button;
+    return h("button", { type: "button", class: "push", part: "button", onclick: press }, label);
   }
 
   /** @param {string} words */
