@@ -6,6 +6,10 @@ import { h } from "./dom.js";
  * @typedef {{heading?: string, note?: string, items: Item[]}} Section
  */
 
+/** Pixels between the menu and the edge of the window, and how high it is at least. */
+const EDGE = 8;
+const ROOM = 320;
+
 /**
  * The menu: a list of buttons that a button opens. It closes by Escape, by a choice, and when the
  * focus or a press goes elsewhere.
@@ -29,10 +33,6 @@ export class Menu {
       const to = event.relatedTarget;
       if (to instanceof Node && !box.contains(to) && to !== button) this.close(false);
     });
-    (/** @type {ShadowRoot} */ (box.getRootNode())).addEventListener("pointerdown", (event) => {
-      const to = /** @type {Node} */ (event.target);
-      if (!box.hidden && !box.contains(to) && !button.contains(to)) this.close(false);
-    });
   }
 
   toggle() {
@@ -54,6 +54,8 @@ export class Menu {
         },
       }, item.label, item.keys ? h("kbd", {}, item.keys) : item.mark || item.pressed ? h("span", { class: "mark" }, item.mark ?? "on") : null)))));
     this.#box.hidden = false;
+    document.addEventListener("pointerdown", this.#outside, true);
+    this.#raise();
     this.#button.setAttribute("aria-expanded", "true");
     this.#box.scrollTop = 0;
     this.#items()[0]?.focus();
@@ -61,10 +63,39 @@ export class Menu {
 
   close(refocus = true) {
     if (this.#box.hidden) return;
+    if (this.#box.popover) this.#box.hidePopover();
+    document.removeEventListener("pointerdown", this.#outside, true);
+    removeEventListener("scroll", this.#shut);
+    removeEventListener("resize", this.#shut);
     this.#box.hidden = true;
     this.#button.setAttribute("aria-expanded", "false");
     if (refocus) this.#button.focus();
   }
+
+  /** Over everything, so that a small element does not cut it; within the element in older browsers. */
+  #raise() {
+    const box = this.#box;
+    if (!box.showPopover) return;
+    box.popover = "manual";
+    box.showPopover();
+    const { right, bottom } = this.#button.getBoundingClientRect();
+    const height = Math.min(box.scrollHeight + 2, innerHeight - 2 * EDGE);
+    const top = Math.max(EDGE, Math.min(bottom + 4, innerHeight - Math.max(height, 0) - EDGE));
+    // Below its button if there is room for a good part of it, else as far up as it needs.
+    const roomy = innerHeight - bottom - EDGE >= Math.min(height, ROOM);
+    box.style.top = `${roomy ? bottom + 4 : top}px`;
+    box.style.right = `${Math.max(EDGE, document.documentElement.clientWidth - right)}px`;
+    box.style.maxHeight = `${innerHeight - (roomy ? bottom + 4 : top) - EDGE}px`;
+    addEventListener("scroll", this.#shut);
+    addEventListener("resize", this.#shut);
+  }
+
+  #shut = () => this.close(false);
+
+  #outside = (/** @type {Event} */ event) => {
+    const path = event.composedPath();
+    if (!path.includes(this.#box) && !path.includes(this.#button)) this.close(false);
+  };
 
   /** @returns {HTMLButtonElement[]} */
   #items() {

@@ -204,7 +204,6 @@ export class VirtariumVm extends HTMLElement {
   disconnectedCallback() {
     clearTimeout(this.#grace);
     this.#grace = setTimeout(() => {
-      if (this.isConnected) return;
       for (const undo of this.#undo.splice(0)) undo();
       this.#countSeconds(false);
       void this.#session.discard();

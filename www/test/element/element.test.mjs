@@ -295,6 +295,9 @@ for (const which of found) {
       assert.match(await page.evaluate(() => vm.shadowRoot.querySelector(".menu").textContent), /kept in this browser, for this page/);
       await page.keyboard.press("Escape");
       assert.equal(await page.evaluate(() => vm.shadowRoot.activeElement.title), "Menu");
+      await press(page, "[aria-label=Menu]");
+      await page.mouse.click(5, 5);
+      assert.equal(await page.evaluate(() => vm.shadowRoot.querySelector(".menu").hidden), true, "a press elsewhere closes it");
       await press(page, "[aria-label=Search]");
       await page.keyboard.type("nowhere");
       assert.equal(await page.evaluate(() => vm.shadowRoot.querySelector(".none").textContent), "Not found");

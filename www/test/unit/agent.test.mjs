@@ -85,6 +85,10 @@ for (const [name, argv] of SHELLS) {
     await assert.rejects(agent.download(`${dir}/none`), (e) => e instanceof VmError && e.code === "not-found");
     await assert.rejects(agent.download(dir), /is a directory/);
     await assert.rejects(agent.upload(`${dir}/no/where`, "x"), (e) => e.code === "not-found");
+    const control = new AbortController();
+    const onProgress = ({ loaded }) => loaded > 0 && control.abort();
+    await assert.rejects(agent.upload(`${dir}/half`, noise(200000), { signal: control.signal, onProgress }), { code: "aborted" });
+    assert.equal((await agent.run("echo next")).output, "next\n");
     assert.deepEqual(fs.readdirSync(dir), []);
   });
 }
