@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::keys::Keys;
+use crate::host::block::ImageFormat;
 
-/// `--block [path=]FILE[,ro][,overlay=FILE][,format=raw][,slot=N][,id=NAME][,block-size=N]`.
+/// `--block [path=]FILE[,ro][,overlay=FILE][,format=raw|chunks][,slot=N][,id=NAME][,block-size=N]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockArg {
     /// The image, or the base of the overlay.
@@ -16,8 +17,8 @@ pub struct BlockArg {
     pub read_only: bool,
     /// A copy-on-write file that takes the writes.
     pub overlay: Option<PathBuf>,
-    /// Whether the image was said to be raw, so that no other format is looked for.
-    pub raw: bool,
+    /// What kind of file the image is.
+    pub format: ImageFormat,
     /// The virtio-mmio slot (bus.N), if it was chosen.
     pub slot: Option<usize>,
     /// What GET_ID answers, at most 20 bytes.
@@ -37,13 +38,7 @@ impl BlockArg {
     fn read(text: &str) -> Result<Self> {
         let mut keys = Keys::parse("--block", text, Some("path"))?;
         let path = keys.take("path")?.context("a disk needs path=FILE")?;
-        let raw = match keys.take("format")?.as_deref() {
-            None => false,
-            Some("raw") => true,
-            Some(other) => bail!(
-                "format={other}: disks are raw files; convert it with `qemu-img convert -O raw {path} disk.raw`"
-            ),
-        };
+        let format = take_format(&mut keys, &path)?;
         let block_size = keys.take_number("block-size")?.unwrap_or(512);
         let id = keys.take("id")?;
         if let Some(id) = &id
@@ -54,7 +49,7 @@ impl BlockArg {
         let arg = Self {
             read_only: keys.take_flag("ro")?.unwrap_or(false),
             overlay: keys.take("overlay")?.map(PathBuf::from),
-            raw,
+            format,
             slot: take_slot(&mut keys)?,
             id,
             block_size: u32::try_from(block_size)
@@ -69,6 +64,41 @@ impl BlockArg {
         }
         Ok(arg)
     }
+}
+
+/// `[path=]FILE[,format=raw|chunks]`: an image that is only read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageArg {
+    /// The raw image, or the manifest of one in chunks.
+    pub path: PathBuf,
+    /// What kind of file it is.
+    pub format: ImageFormat,
+}
+
+impl ImageArg {
+    /// Reads the value of an option or argument.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let read = || {
+            let mut keys = Keys::parse("an image", text, Some("path"))?;
+            let path = keys.take("path")?.context("an image needs a file")?;
+            let format = take_format(&mut keys, &path)?;
+            keys.finish("path, format")?;
+            let path = path.into();
+            Ok::<_, anyhow::Error>(Self { path, format })
+        };
+        read().map_err(|error| format!("{error:#}"))
+    }
+}
+
+fn take_format(keys: &mut Keys, path: &str) -> Result<ImageFormat> {
+    Ok(match keys.take("format")?.as_deref() {
+        None => ImageFormat::Found,
+        Some("raw") => ImageFormat::Raw,
+        Some("chunks") => ImageFormat::Chunks,
+        Some(other) => bail!(
+            "format={other}: disks are raw files, or chunks with a manifest; convert it with `qemu-img convert -O raw {path} disk.raw`"
+        ),
+    })
 }
 
 /// Where the bytes of a console go.
@@ -238,12 +268,28 @@ mod tests {
             path: "d.img".into(),
             read_only: false,
             overlay: Some("o.cow".into()),
-            raw: true,
+            format: ImageFormat::Raw,
             slot: Some(3),
             id: Some("abc".into()),
             block_size: 4096,
         };
         assert_eq!(arg.unwrap(), expected);
+    }
+
+    #[test]
+    fn images_are_raw_or_in_chunks() {
+        let format = |text: &str| BlockArg::parse(text).map(|arg| arg.format);
+        assert_eq!(format("d"), Ok(ImageFormat::Found));
+        assert_eq!(format("d,format=raw"), Ok(ImageFormat::Raw));
+        assert_eq!(format("d,format=chunks"), Ok(ImageFormat::Chunks));
+        let arg = ImageArg::parse("a,,b.img,format=raw").unwrap();
+        assert_eq!((arg.path, arg.format), ("a,b.img".into(), ImageFormat::Raw));
+        assert!(
+            ImageArg::parse("d,ro")
+                .unwrap_err()
+                .contains("path, format")
+        );
+        assert!(ImageArg::parse("").unwrap_err().contains("a file"));
     }
 
     #[test]

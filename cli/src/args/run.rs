@@ -76,7 +76,8 @@ pub struct RunArgs {
         help_heading = "The machine"
     )]
     pub cpus: usize,
-    /// A disk: path=FILE[,ro][,overlay=FILE][,format=raw][,slot=N][,id=NAME][,block-size=N];
+    /// A disk: path=FILE[,ro][,overlay=FILE][,format=raw|chunks][,slot=N][,id=NAME]
+    /// [,block-size=N];
     /// `path=` may be left out
     #[arg(long, value_name = "FILE[,..]", value_parser = BlockArg::parse, help_heading = "The machine")]
     block: Vec<BlockArg>,

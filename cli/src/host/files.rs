@@ -69,8 +69,18 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(mut file) = special(path)? {
         return file.write_all(bytes);
     }
+    put_whole(path, bytes, File::sync_all)
+}
+
+/// Writes a file anew, of many. After a loss of power it may be there and not be whole: for files
+/// that are looked at before they are used.
+pub fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put_whole(path, bytes, |_| Ok(()))
+}
+
+fn put_whole(path: &Path, bytes: &[u8], sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
     let (temporary, mut file) = new_beside(path)?;
-    match file.write_all(bytes).and_then(|()| file.sync_all()) {
+    match file.write_all(bytes).and_then(|()| sync(&file)) {
         Ok(()) => put(&temporary, path),
         Err(error) => {
             let _ = fs::remove_file(&temporary);

@@ -55,10 +55,10 @@ impl Back {
                 BlockRequest::Flush => "cannot be flushed",
                 _ => "cannot be written",
             };
-            let why = match error {
-                BlockError::NoSpace => "the host's disk is full; make room and repeat",
-                _ => "the host reports an input/output error",
-            };
+            let why = named.disk.trouble().unwrap_or_else(|| match error {
+                BlockError::NoSpace => "the host's disk is full; make room and repeat".into(),
+                _ => "the host reports an input/output error".into(),
+            });
             self.warnings
                 .push(format!("disk {} {what}: {why}", named.name));
         }

@@ -16,10 +16,12 @@ use super::console::{Consoles, Output};
 use crate::args::devices::{BlockArg, LoadArg, Sink};
 use crate::args::run::AdUpdateArg;
 use crate::expect::Expect;
-use crate::host::block::Backend;
+use crate::host::block::chunked::ChunkedImage;
 use crate::host::block::file::RawFile;
+use crate::host::block::image::is_in_chunks;
 use crate::host::block::memory::Forgetful;
 use crate::host::block::overlay::OverlayDisk;
+use crate::host::block::{Backend, Disk, ImageFormat};
 use crate::host::storage::Mapping;
 use crate::host::{clock, files, terminal};
 use crate::settings::{DeviceKind, Firmware, Settings};
@@ -194,14 +196,32 @@ fn open(arg: &BlockArg, snapshot: bool) -> Result<Box<dyn Backend>> {
                 overlay.display()
             );
         }
-        return Ok(Box::new(OverlayDisk::open(&arg.path, arg.raw, overlay)?));
+        let disk = OverlayDisk::open(&arg.path, arg.format, overlay)?;
+        return Ok(Box::new(disk));
     }
     let keep = !snapshot && !arg.read_only;
-    let file = RawFile::open(&arg.path, !keep, arg.raw)?;
-    Ok(match snapshot && !arg.read_only {
-        true => Box::new(Forgetful::new(Box::new(file))),
-        false => Box::new(file),
-    })
+    let forget = snapshot && !arg.read_only;
+    if !is_in_chunks(&arg.path, arg.format) {
+        let raw = arg.format == ImageFormat::Raw;
+        return Ok(boxed(RawFile::open(&arg.path, !keep, raw)?, forget));
+    }
+    let named = || format!("disk {}", arg.path.display());
+    let image = ChunkedImage::open(&arg.path).with_context(named)?;
+    if keep {
+        bail!(
+            "{}: an image in chunks is only read: add ,ro, or ,overlay=FILE or --snapshot to keep the writes elsewhere",
+            named()
+        );
+    }
+    Ok(boxed(image, forget))
+}
+
+/// A disk, whose writes are to be forgotten or not.
+fn boxed(disk: impl Disk + 'static, forget: bool) -> Box<dyn Backend> {
+    match forget {
+        true => Box::new(Forgetful::new(Box::new(disk))),
+        false => Box::new(disk),
+    }
 }
 
 fn output(sink: &Sink) -> Result<Output> {

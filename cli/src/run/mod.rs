@@ -24,6 +24,7 @@ use crate::args::devices::{BlockArg, Sink};
 use crate::args::run::RunArgs;
 use crate::expect::Progress;
 use crate::gdb;
+use crate::host::block::ImageFormat;
 use crate::host::clock::Clock;
 use crate::host::{files, input, signals, terminal};
 use crate::image;
@@ -237,7 +238,7 @@ fn adopt(settings: &mut Settings, guest: image::Guest, size: Option<(u16, u16)>)
                 path,
                 read_only: false,
                 overlay: None,
-                raw: true,
+                format: ImageFormat::Raw,
                 slot: Some(slot),
                 id: None,
                 block_size: 512,

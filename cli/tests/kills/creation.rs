@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use virtarium::host::block::ImageFormat;
 use virtarium::host::block::overlay::OverlayDisk;
 use virtarium_tests::notes::counted;
 use virtarium_tests::random::{Rng, seed, setting, soak};
@@ -16,7 +17,7 @@ const TEST: &str = "creation::overlay_is_made_after_the_end_of_a_process_that_ma
 const DIR: &str = "VIRTARIUM_MAKER_DIR";
 
 fn open(dir: &Path) -> OverlayDisk {
-    let opened = OverlayDisk::open(&dir.join("base"), true, &dir.join("overlay"));
+    let opened = OverlayDisk::open(&dir.join("base"), ImageFormat::Raw, &dir.join("overlay"));
     opened.unwrap_or_else(|error| panic!("{error:#}"))
 }
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use virtarium::host::block::Backend;
 use virtarium::host::block::file::RawFile;
 use virtarium::host::block::overlay::OverlayDisk;
+use virtarium::host::block::{Backend, ImageFormat};
 use virtarium_tests::ext4::{Tools, scratch};
 use virtarium_tests::notes::counted;
 use virtarium_tests::random::{Rng, seed, setting, soak};
@@ -101,7 +101,10 @@ impl Place {
         let (left, image) = (self.dir.join("disk"), self.dir.join("image"));
         let mut disk: Box<dyn Backend> = match under {
             Under::Raw => Box::new(RawFile::open(&left, true, true).expect("an image")),
-            _ => Box::new(OverlayDisk::open(&self.base, true, &left).map_err(|e| e.to_string())?),
+            _ => Box::new(
+                OverlayDisk::open(&self.base, ImageFormat::Raw, &left)
+                    .map_err(|e| e.to_string())?,
+            ),
         };
         std::fs::write(&image, contents(&mut *disk)).expect("room for an image");
         self.tools.replay(&image)?;

@@ -13,8 +13,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout};
 use std::time::Duration;
 
-use virtarium::host::block::Backend;
 use virtarium::host::block::overlay::OverlayDisk;
+use virtarium::host::block::{Backend, ImageFormat};
 use virtarium_backends::disk::overlay::Summary;
 use virtarium_backends::disk::{MemBase, MemStore, Overlay, OverlayOptions};
 use virtarium_machine::host::BlockRequest;
@@ -24,7 +24,7 @@ const SMALL_JOURNAL: u32 = 8192;
 
 /// Makes an overlay with a small journal over the image at `base`.
 fn create(base: &Path, overlay: &Path, cluster_bits: u32) {
-    drop(OverlayDisk::open(base, true, overlay).expect("a new overlay"));
+    drop(OverlayDisk::open(base, ImageFormat::Raw, overlay).expect("a new overlay"));
     let base = MemBase {
         id: summary(overlay).base,
         bytes: std::fs::read(base).expect("the image under it"),

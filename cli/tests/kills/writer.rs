@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use virtarium::host::block::Backend;
 use virtarium::host::block::overlay::OverlayDisk;
+use virtarium::host::block::{Backend, ImageFormat};
 use virtarium_machine::host::BlockRequest;
 use virtarium_tests::notes::counted;
 use virtarium_tests::random::{Rng, seed, setting, soak};
@@ -78,7 +78,8 @@ fn changes(seed: u64, step: u64) -> Vec<Change> {
 }
 
 fn open(dir: &Path) -> OverlayDisk {
-    OverlayDisk::open(&dir.join("base"), true, &dir.join("overlay")).expect("it was left sound")
+    OverlayDisk::open(&dir.join("base"), ImageFormat::Raw, &dir.join("overlay"))
+        .expect("it was left sound")
 }
 
 /// What the other process does, which is this test once more.

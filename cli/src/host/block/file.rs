@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use virtarium_backends::disk::chunks::MAGIC;
 use virtarium_machine::host::SECTOR_SIZE;
 
 use super::Disk;
@@ -25,7 +26,7 @@ const FORMATS: &[(&[u8], &str)] = &[
 ];
 
 /// The first bytes of an overlay of ours.
-const OVERLAY: &[u8] = b"VTROVL\r\n";
+pub const OVERLAY: &[u8; 8] = b"VTROVL\r\n";
 
 /// The file, locked against other machines for as long as it is open.
 #[derive(Debug)]
@@ -80,25 +81,31 @@ impl RawFile {
         if size == 0 {
             bail!("is empty; give it a size with `truncate -s 64M FILE`");
         }
-        if !size.is_multiple_of(SECTOR_SIZE) {
-            bail!(
-                "{size} bytes are not a whole number of 512-byte sectors: is it cut off? `truncate -s %512 FILE` fills it up"
-            );
-        }
         if !raw {
-            let mut head = [0; 8];
+            let mut head = [0; 32];
+            let head = &mut head[..size.min(32) as usize];
             file.seek(SeekFrom::Start(0))?;
-            file.read_exact(&mut head)?;
+            file.read_exact(head)?;
             if let Some((_, name)) = FORMATS.iter().find(|(magic, _)| head.starts_with(magic)) {
                 bail!(
                     "begins like a {name} image; add ,format=raw if it is a raw disk, or, if you made it, convert it with `qemu-img convert -O raw`"
                 );
             }
-            if head.starts_with(OVERLAY) {
+            if head.starts_with(MAGIC) {
+                bail!(
+                    "begins like the manifest of an image in chunks; add ,format=chunks if you made it, or ,format=raw if it is a raw disk"
+                );
+            }
+            if head.starts_with(OVERLAY.as_slice()) {
                 bail!(
                     "is an overlay, which is no disk without its image: give the image, with ,overlay=FILE; or add ,format=raw if it is a raw disk"
                 );
             }
+        }
+        if !size.is_multiple_of(SECTOR_SIZE) {
+            bail!(
+                "{size} bytes are not a whole number of 512-byte sectors: is it cut off? `truncate -s %512 FILE` fills it up"
+            );
         }
         Ok(Self { file, size })
     }
@@ -331,7 +338,7 @@ mod tests {
     #[test]
     fn disk_on_which_a_guest_writes_the_head_of_another_format_stays_raw() {
         let mut heads: Vec<&[u8]> = FORMATS.iter().map(|(magic, _)| *magic).collect();
-        heads.push(OVERLAY);
+        heads.extend([OVERLAY.as_slice(), MAGIC]);
         for head in heads {
             let file = image(&[0x11; 4096]);
             // In QEMU's formats the header goes on with the name of a file.

@@ -65,6 +65,10 @@ impl Forgetful {
 }
 
 impl Disk for Forgetful {
+    fn trouble(&mut self) -> Option<String> {
+        self.base.trouble()
+    }
+
     fn size(&self) -> u64 {
         self.base.size()
     }

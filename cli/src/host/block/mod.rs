@@ -1,12 +1,26 @@
 //! Disks: what stands behind a virtio block device.
 
+pub mod chunked;
 pub mod file;
+pub mod image;
 pub mod memory;
 pub mod overlay;
 
 use std::io;
 
 use virtarium_machine::host::{BlockError, BlockRequest, BlockResult, SECTOR_SIZE};
+
+/// What kind of file an image is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ImageFormat {
+    /// A raw one; or one in chunks, where the name says that it may be (`.txt`) and the file does.
+    #[default]
+    Found,
+    /// A raw one, whatever it begins with.
+    Raw,
+    /// A manifest, with the chunks that it names.
+    Chunks,
+}
 
 /// A disk, in bytes. Ranges lie within its length.
 pub trait Disk: Send {
@@ -23,6 +37,10 @@ pub trait Disk: Send {
     fn discard(&mut self, offset: u64, len: u64) -> io::Result<()>;
     /// Makes these bytes read as zero; with `unmap` their space may be given back.
     fn write_zeroes(&mut self, offset: u64, len: u64, unmap: bool) -> io::Result<()>;
+    /// Why it failed the last time, in words, where it knows more than the host's error says.
+    fn trouble(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// What stands behind one block device.
@@ -31,6 +49,8 @@ pub trait Backend: Send {
     fn capacity(&self) -> u64;
     /// Does what the device asks for.
     fn execute(&mut self, request: &BlockRequest) -> BlockResult;
+    /// Why it failed the last time, in words, where more is known than the result says.
+    fn trouble(&mut self) -> Option<String>;
 }
 
 impl<D: Disk> Backend for D {
@@ -40,6 +60,10 @@ impl<D: Disk> Backend for D {
 
     fn execute(&mut self, request: &BlockRequest) -> BlockResult {
         submit(self, request)
+    }
+
+    fn trouble(&mut self) -> Option<String> {
+        Disk::trouble(self)
     }
 }
 

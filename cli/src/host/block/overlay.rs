@@ -1,43 +1,27 @@
-//! A disk whose writes go to a copy-on-write file over a raw image that is only read.
+//! A disk whose writes go to a copy-on-write file over an image that is only read.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use sha2::{Digest, Sha256};
-use virtarium_backends::disk::overlay::OpenError;
-use virtarium_backends::disk::{Base, BaseId, Overlay, OverlayOptions, Store, StoreError};
+use virtarium_backends::disk::overlay::{OpenError, Report};
+use virtarium_backends::disk::{Overlay, OverlayOptions, Store, StoreError};
 use virtarium_machine::host::{BlockRequest, BlockResult};
 
-use super::file::{RawFile, read_at, write_at};
-use super::{Backend, Disk};
-
-/// Bytes that are hashed, or found to be zero, at once.
-const PIECE: u64 = 64 * 1024;
+use super::file::{OVERLAY, read_at, write_at};
+use super::image::Image;
+use super::{Backend, ImageFormat};
 
 /// An overlay with its base.
-pub struct OverlayDisk(Overlay<OverlayFile, RawBase>);
+pub struct OverlayDisk(Overlay<OverlayFile, Image>);
 
 impl OverlayDisk {
     /// Opens the overlay at `path` over the image at `base`, or creates it.
-    pub fn open(base: &Path, raw: bool, path: &Path) -> Result<Self> {
-        let image = RawBase::open(base, raw)?;
+    pub fn open(base: &Path, format: ImageFormat, path: &Path) -> Result<Self> {
+        let image = Image::open(base, format)?;
         let named = || format!("overlay {}", path.display());
-        if path.is_dir() {
-            bail!("{}: is a directory, not a file", named());
-        }
-        if !is_file_or_nothing(path) {
-            bail!("{}: is no regular file; name one, or a new one", named());
-        }
-        let (file, new) = open_or_create(path).with_context(named)?;
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            bail!(
-                "{}: another machine, or another disk of this one, uses it; end that one, or name another overlay file",
-                named()
-            );
-        }
-        let mut store = OverlayFile(file);
+        let (mut store, new) = locked(path, open_or_create)?;
         // Nothing, or what a machine has left that was killed while it made it.
         let options = OverlayOptions::default();
         let fresh = Overlay::is_unfinished(&mut store, &image, &options)
@@ -47,25 +31,110 @@ impl OverlayDisk {
                 }
             })
             .with_context(named)?;
-        let overlay = match fresh {
-            true => Overlay::create(store, image, &options)
-                .map_err(|error| {
-                    // What was written of it is of no use to anybody.
-                    let _ = std::fs::remove_file(path);
-                    anyhow!("{error}")
-                })
-                .with_context(named)?,
-            false => match Overlay::open(store, image) {
-                Ok(overlay) => overlay,
-                Err(error @ OpenError::WrongBase { .. }) => bail!(
-                    "{}: {error}; give it the image {} as it was, or another overlay file",
-                    named(),
-                    base.display()
-                ),
-                Err(error) => bail!("{}: {error}", named()),
-            },
+        match fresh {
+            true => create(store, image, &options, path),
+            false => open(store, image, base, path),
+        }
+    }
+
+    /// Opens an overlay that is there.
+    pub fn open_existing(base: &Path, format: ImageFormat, path: &Path) -> Result<Self> {
+        let existing = |path: &Path| {
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            Ok((file, false))
         };
-        Ok(Self(overlay))
+        let (store, _) = locked(path, existing)?;
+        open(store, Image::open(base, format)?, base, path)
+    }
+
+    /// Makes a new overlay, of a disk of `size` bytes, where no file is.
+    pub fn create(image: Image, size: u64, path: &Path) -> Result<Self> {
+        let new = |path: &Path| {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create_new(true);
+            Ok((options.open(path)?, true))
+        };
+        let (store, _) = locked(path, new)?;
+        let options = OverlayOptions {
+            size: Some(size),
+            ..OverlayOptions::default()
+        };
+        create(store, image, &options, path)
+    }
+
+    /// The overlay itself.
+    pub fn overlay(&mut self) -> &mut Overlay<OverlayFile, Image> {
+        &mut self.0
+    }
+}
+
+/// Everything that is wrong with an overlay, whatever its base; `None` for another kind of file.
+/// Writes nothing.
+pub fn verify(path: &Path) -> Result<Option<Report>> {
+    let named = || format!("overlay {}", path.display());
+    if !std::fs::metadata(path).with_context(named)?.is_file() {
+        return Ok(None);
+    }
+    let mut file = File::open(path).with_context(named)?;
+    let mut head = [0; OVERLAY.len()];
+    if read_at(&mut file, 0, &mut head).is_err() || head != *OVERLAY {
+        return Ok(None);
+    }
+    if let Err(TryLockError::WouldBlock) = file.try_lock_shared() {
+        bail!("{}: a machine uses it; end that one first", named());
+    }
+    let report = Overlay::<_, Image>::verify(&mut OverlayFile(file));
+    report.map(Some).with_context(named)
+}
+
+/// A file for an overlay, by the way in which it is to be opened, and whether it is new.
+fn locked(
+    path: &Path,
+    open: impl Fn(&Path) -> io::Result<(File, bool)>,
+) -> Result<(OverlayFile, bool)> {
+    let named = || format!("overlay {}", path.display());
+    if path.is_dir() {
+        bail!("{}: is a directory, not a file", named());
+    }
+    if !is_file_or_nothing(path) {
+        bail!("{}: is no regular file; name one, or a new one", named());
+    }
+    let (file, new) = open(path).with_context(named)?;
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        bail!(
+            "{}: another machine, or another disk of this one, uses it; end that one, or name another overlay file",
+            named()
+        );
+    }
+    Ok((OverlayFile(file), new))
+}
+
+fn create(
+    store: OverlayFile,
+    image: Image,
+    options: &OverlayOptions,
+    path: &Path,
+) -> Result<OverlayDisk> {
+    let made = Overlay::create(store, image, options);
+    let made = made.map_err(|error| {
+        // What was written of it is of no use to anybody.
+        let _ = std::fs::remove_file(path);
+        anyhow!("{error}")
+    });
+    made.map(OverlayDisk)
+        .with_context(|| format!("overlay {}", path.display()))
+}
+
+fn open(store: OverlayFile, image: Image, base: &Path, path: &Path) -> Result<OverlayDisk> {
+    let named = || format!("overlay {}", path.display());
+    match Overlay::open(store, image) {
+        Ok(overlay) => Ok(OverlayDisk(overlay)),
+        Err(error @ OpenError::WrongBase { .. }) => bail!(
+            "{}: {error}; give it the image {} as it was, or another overlay file",
+            named(),
+            base.display()
+        ),
+        Err(error) => bail!("{}: {error}", named()),
     }
 }
 
@@ -76,6 +145,10 @@ impl Backend for OverlayDisk {
 
     fn execute(&mut self, request: &BlockRequest) -> BlockResult {
         self.0.execute(request)
+    }
+
+    fn trouble(&mut self) -> Option<String> {
+        self.0.base_mut().trouble()
     }
 }
 
@@ -98,7 +171,7 @@ fn open_or_create(path: &Path) -> io::Result<(File, bool)> {
 }
 
 /// The overlay's file.
-struct OverlayFile(File);
+pub struct OverlayFile(File);
 
 fn store_error(error: &io::Error) -> StoreError {
     match error.kind() {
@@ -109,7 +182,8 @@ fn store_error(error: &io::Error) -> StoreError {
     }
 }
 
-fn done<T>(result: io::Result<T>) -> Result<T, StoreError> {
+/// The host's error as a store's.
+pub fn done<T>(result: io::Result<T>) -> Result<T, StoreError> {
     result.map_err(|error| store_error(&error))
 }
 
@@ -135,59 +209,6 @@ impl Store for OverlayFile {
     }
 }
 
-/// The image under an overlay.
-struct RawBase {
-    file: RawFile,
-    id: BaseId,
-}
-
-impl RawBase {
-    fn open(path: &Path, raw: bool) -> Result<Self> {
-        let mut file = RawFile::open(path, true, raw)?;
-        let id = identity(&mut file).with_context(|| format!("disk {}", path.display()))?;
-        Ok(Self { file, id })
-    }
-}
-
-impl Base for RawBase {
-    fn id(&self) -> BaseId {
-        self.id
-    }
-
-    fn size(&self) -> u64 {
-        self.file.size()
-    }
-
-    fn read(&mut self, at: u64, buf: &mut [u8]) -> Result<(), StoreError> {
-        done(self.file.read(at, buf))
-    }
-}
-
-/// The hash of an image's content: SHA-256 over its length and, for each piece of 64 KiB that is
-/// not all zero, its offset and its bytes. Holes are zeroes, and cost no reading.
-fn identity(file: &mut RawFile) -> io::Result<BaseId> {
-    let size = file.size();
-    let mut hash = Sha256::new();
-    hash.update(size.to_le_bytes());
-    let mut bytes = vec![0; PIECE as usize];
-    let mut at = 0;
-    while at < size {
-        let Some(data) = file.next_data(at)? else {
-            break;
-        };
-        at = data - data % PIECE;
-        let len = PIECE.min(size - at);
-        let piece = &mut bytes[..len as usize];
-        file.read(at, piece)?;
-        if piece.iter().any(|byte| *byte != 0) {
-            hash.update(at.to_le_bytes());
-            hash.update(&*piece);
-        }
-        at += len;
-    }
-    Ok(BaseId(hash.finalize().into()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,7 +224,7 @@ mod tests {
     }
 
     fn refusal(base: &Path, overlay: &Path) -> String {
-        match OverlayDisk::open(base, false, overlay) {
+        match OverlayDisk::open(base, ImageFormat::Found, overlay) {
             Ok(_) => panic!("opened"),
             Err(error) => format!("{error:#}"),
         }
@@ -215,12 +236,12 @@ mod tests {
         let base = dir.path().join("base");
         let overlay = dir.path().join("overlay");
         std::fs::write(&base, vec![7; 1 << 20]).unwrap();
-        let mut disk = OverlayDisk::open(&base, false, &overlay).unwrap();
+        let mut disk = OverlayDisk::open(&base, ImageFormat::Found, &overlay).unwrap();
         disk.execute(&write(5, 9)).unwrap();
         disk.execute(&BlockRequest::Flush).unwrap();
         assert!(refusal(&base, &overlay).contains("another machine"));
         drop(disk);
-        let mut disk = OverlayDisk::open(&base, false, &overlay).unwrap();
+        let mut disk = OverlayDisk::open(&base, ImageFormat::Found, &overlay).unwrap();
         assert_eq!((read(&mut disk, 5), read(&mut disk, 6)), (9, 7));
         assert_eq!(std::fs::read(&base).unwrap(), vec![7; 1 << 20]);
     }
@@ -231,7 +252,7 @@ mod tests {
         let base = dir.path().join("base");
         let overlay = dir.path().join("overlay");
         std::fs::write(&base, vec![7; 1 << 20]).unwrap();
-        drop(OverlayDisk::open(&base, false, &overlay).unwrap());
+        drop(OverlayDisk::open(&base, ImageFormat::Found, &overlay).unwrap());
         // One byte of the base is another one.
         let mut bytes = vec![7; 1 << 20];
         bytes[777_777] = 8;
@@ -253,12 +274,12 @@ mod tests {
         let base = dir.path().join("base");
         let overlay = dir.path().join("overlay");
         std::fs::write(&base, vec![7; 1 << 20]).unwrap();
-        drop(OverlayDisk::open(&base, false, &overlay).unwrap());
+        drop(OverlayDisk::open(&base, ImageFormat::Found, &overlay).unwrap());
         let whole = std::fs::metadata(&overlay).unwrap().len();
         for len in [0, 1, 4096, whole - 1, whole] {
             let file = File::create(&overlay).unwrap();
             file.set_len(len).unwrap();
-            let mut disk = OverlayDisk::open(&base, false, &overlay).unwrap();
+            let mut disk = OverlayDisk::open(&base, ImageFormat::Found, &overlay).unwrap();
             assert_eq!(read(&mut disk, 5), 7);
         }
         // But a longer file of zeroes is somebody's disk, and any other byte somebody's data.
@@ -304,7 +325,7 @@ mod tests {
         std::fs::write(path("base"), vec![7; 1 << 20]).unwrap();
         std::fs::write(path("raw"), vec![8; 1 << 20]).unwrap();
         for name in ["a", "b"] {
-            drop(OverlayDisk::open(&path("base"), false, &path(name)).unwrap());
+            drop(OverlayDisk::open(&path("base"), ImageFormat::Found, &path(name)).unwrap());
         }
         let before = all(dir.path());
         // An image on itself, by its own name and by another.
@@ -332,30 +353,12 @@ mod tests {
         assert!(refusal(&path("base"), &path("overlay")).contains("overlay"));
         assert!(!path("elsewhere").exists());
         // What was made on purpose may be reached through a link.
-        drop(OverlayDisk::open(&path("base"), false, &path("elsewhere")).unwrap());
-        drop(OverlayDisk::open(&path("base"), false, &path("overlay")).unwrap());
+        drop(OverlayDisk::open(&path("base"), ImageFormat::Found, &path("elsewhere")).unwrap());
+        drop(OverlayDisk::open(&path("base"), ImageFormat::Found, &path("overlay")).unwrap());
         // A file that is something else is not taken for a new overlay, whoever links to it.
         std::fs::write(path("victim"), "mine").unwrap();
         std::os::unix::fs::symlink(path("victim"), path("planted")).unwrap();
         assert!(refusal(&path("base"), &path("planted")).contains("cannot be used"));
         assert_eq!(std::fs::read(path("victim")).unwrap(), b"mine");
-    }
-
-    #[test]
-    fn identity_is_that_of_the_content_and_not_of_its_holes() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("image");
-        let id = || identity(&mut RawFile::open(&path, true, false).unwrap()).unwrap();
-        let mut bytes = vec![0; 1 << 20];
-        bytes[500_000] = 1;
-        std::fs::write(&path, &bytes).unwrap();
-        let full = id();
-        let file = File::create(&path).unwrap();
-        file.set_len(1 << 20).unwrap();
-        let mut file = file;
-        write_at(&mut file, 500_000, &[1]).unwrap();
-        assert_eq!(id(), full);
-        file.set_len(2 << 20).unwrap();
-        assert_ne!(id(), full);
     }
 }

@@ -37,6 +37,13 @@ impl Encoding {
             Self::Gzip => ".gz",
         }
     }
+
+    /// Where a chunk with this hash is, seen from the folder of the chunks.
+    #[must_use]
+    pub fn path_of(self, hash: &[u8; 32]) -> String {
+        let name = BaseId(*hash);
+        format!("{:02x}/{name}{}", hash[0], self.suffix())
+    }
 }
 
 /// Chunks without bytes of their own, one behind the other.
@@ -269,7 +276,7 @@ impl Manifest {
     #[must_use]
     pub fn path_of(&self, index: u32) -> String {
         match self.hash(index) {
-            Some(hash) => format!("{}{}", self.folder, path_of(&hash, self.encoding)),
+            Some(hash) => format!("{}{}", self.folder, self.encoding.path_of(&hash)),
             None => String::new(),
         }
     }
@@ -297,10 +304,4 @@ impl Manifest {
             _ => Ok(()),
         }
     }
-}
-
-/// Where a chunk with this hash is, seen from the folder of the chunks.
-fn path_of(hash: &[u8; 32], encoding: Encoding) -> String {
-    let name = BaseId(*hash);
-    format!("{:02x}/{name}{}", hash[0], encoding.suffix())
 }
