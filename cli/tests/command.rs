@@ -356,3 +356,106 @@ fn help_and_version_go_to_standard_output() {
     }
     assert!(dir.ends("run --help", 0).contains("128+N"));
 }
+
+/// 1 MiB, of which a quarter is not zero.
+fn disk() -> Vec<u8> {
+    let mut bytes = vec![0; 1 << 20];
+    for (at, byte) in bytes.iter_mut().take(300_000).enumerate() {
+        *byte = (at / 7) as u8;
+    }
+    bytes
+}
+
+#[test]
+fn image_in_chunks_is_made_checked_run_and_made_whole_again() {
+    let dir = Dir::new();
+    dir.kernel("K", devices());
+    dir.write("disk.img", &disk());
+    let said = dir.ends("image chunk disk.img -o out --chunk 128K", 0);
+    let (manifest, identity) = said.split_once('\n').unwrap();
+    assert_eq!(manifest, "manifest=out/manifest.txt");
+    let identity = identity.trim_end().strip_prefix("identity=").unwrap();
+    assert_eq!(identity.len(), 64);
+    let checked = dir.ends("image verify out/manifest.txt", 0);
+    assert_eq!(
+        checked,
+        format!("3 chunks are right, identity={identity}\n")
+    );
+
+    let run = "run --bios none --kernel K --block path=out/manifest.txt";
+    dir.refused(run, &["out/manifest.txt", ",overlay=FILE", ",ro"]);
+    for end in [
+        ",ro",
+        ",overlay=a.overlay",
+        " --snapshot",
+        ",format=chunks,ro",
+    ] {
+        dir.ends(&format!("{run}{end}"), 0);
+    }
+    let summary = dir.ends("image verify a.overlay", 0);
+    assert_eq!(
+        summary,
+        format!("0 clusters of 65536 bytes, base={identity}\n")
+    );
+    dir.ends(
+        "image export a.overlay --base out/manifest.txt -o whole.img",
+        0,
+    );
+    assert!(std::fs::read(dir.path("whole.img")).unwrap() == disk());
+    dir.ends(
+        "image import disk.img --base out/manifest.txt -o b.overlay",
+        0,
+    );
+    dir.ends(&format!("{run},overlay=b.overlay"), 0);
+    // The image itself is another base than its manifest.
+    dir.refused(
+        "run --bios none --kernel K --block disk.img,overlay=a.overlay",
+        &["overlay a.overlay", "another base", identity, "disk.img"],
+    );
+}
+
+#[test]
+fn damaged_images_in_chunks_and_overlays_are_named() {
+    let dir = Dir::new();
+    dir.write("disk.img", &disk());
+    dir.ends(
+        "image chunk disk.img -o out --chunk 128K --encoding none",
+        0,
+    );
+    dir.ends("image import disk.img --base disk.img -o a.overlay", 0);
+    let text = std::fs::read_to_string(dir.path("out/manifest.txt")).unwrap();
+    let hash = text.lines().nth(4).unwrap();
+    let chunk = format!("out/chunks/{}/{hash}", &hash[..2]);
+    dir.write(&chunk, b"not this");
+    let output = dir.run("image verify out/manifest.txt");
+    assert_eq!(output.status.code(), Some(125));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with(&chunk));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("1 of 3 chunks"), "{error}");
+
+    dir.write("out/manifest.txt", text.replace("size", "Size").as_bytes());
+    dir.refused(
+        "image verify out/manifest.txt",
+        &["out/manifest.txt", "line 2"],
+    );
+    dir.refused("image verify disk.img", &["disk.img", "neither"]);
+    dir.refused("image verify none", &["none"]);
+    dir.refused("image chunk none -o x", &["disk none"]);
+    let overlay = dir.path("a.overlay");
+    let mut bytes = std::fs::read(&overlay).unwrap();
+    bytes[40] ^= 1;
+    bytes[4096 + 40] ^= 1;
+    std::fs::write(&overlay, bytes).unwrap();
+    let output = dir.run("image verify a.overlay");
+    assert_eq!(output.status.code(), Some(125));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("header"));
+    dir.refused(
+        "image chunk disk.img -o y --chunk 100K",
+        &["disk.img", "power of two"],
+    );
+    dir.refused(
+        "image chunk disk.img -o y --at /etc/",
+        &["disk.img", "folder"],
+    );
+    assert!(!dir.path("y").exists());
+}

@@ -4,14 +4,20 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use virtarium_backends::disk::chunks::{DEFAULT_FOLDER, Encoding};
 
 use super::cache::{unwritable, write_atomically};
+use super::chunk::{Chunking, chunk, verify_chunks};
+use super::exchange::{export, import};
 use super::progress::megabytes;
 use super::{
     GUESTS, Guest, Options, compile, convert, fetch, guest, image_name, list, new_lock, verify,
 };
+use crate::args::devices::ImageArg;
 use crate::args::units::parse_memory;
+use crate::host::block::chunked::is_manifest;
+use crate::host::block::overlay::verify as verify_overlay;
 use crate::run::configure::configure;
 
 /// Fetch and build guest images.
@@ -79,8 +85,12 @@ enum Verb {
     },
     /// List images, their packages and what is in the cache
     List,
-    /// Check everything in the cache against its hashes
-    Verify,
+    /// Check everything in the cache against its hashes; or an image in chunks, or an overlay
+    Verify {
+        /// The manifest of an image in chunks, or an overlay [default: the cache]
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Pin the newest packages of the mirror, from its signed index
     Lock {
         /// The lock file to write [default: the standard output]
@@ -93,6 +103,48 @@ enum Verb {
         #[arg(value_name = "DIR")]
         source: PathBuf,
         /// The file to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Cut an image into chunks, to be fetched one by one; print the manifest and its identity
+    Chunk {
+        /// The raw image
+        #[arg(value_name = "IMAGE", value_parser = ImageArg::parse)]
+        image: ImageArg,
+        /// Directory for the manifest, and for the chunks in it
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Size of a chunk, 128K to 4M
+        #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = parse_memory)]
+        chunk: u64,
+        /// How the chunks are packed
+        #[arg(long, value_name = "NAME", default_value = "gzip", value_parser = ["gzip", "none"])]
+        encoding: String,
+        /// Where the chunks go, seen from the manifest, so that images can share them
+        #[arg(long, value_name = "FOLDER/", default_value = DEFAULT_FOLDER)]
+        at: String,
+    },
+    /// Make a raw image of an overlay and its base
+    Export {
+        /// The overlay
+        #[arg(value_name = "OVERLAY")]
+        overlay: PathBuf,
+        /// The image that it was made on, or the manifest of one
+        #[arg(long, value_name = "IMAGE", value_parser = ImageArg::parse)]
+        base: ImageArg,
+        /// The file to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Make an overlay of what a raw image has that its base has not
+    Import {
+        /// The raw image
+        #[arg(value_name = "IMAGE", value_parser = ImageArg::parse)]
+        image: ImageArg,
+        /// The image to make it on, or the manifest of one
+        #[arg(long, value_name = "IMAGE", value_parser = ImageArg::parse)]
+        base: ImageArg,
+        /// The overlay to write, a new file
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
@@ -135,7 +187,8 @@ impl ImageCommand {
                 Ok(())
             }
             Verb::List => print_list(&options),
-            Verb::Verify => {
+            Verb::Verify { file: Some(file) } => verify_file(&file, &options),
+            Verb::Verify { file: None } => {
                 let wrong = verify(&options)?;
                 let mut out = std::io::stdout().lock();
                 for line in &wrong {
@@ -159,6 +212,38 @@ impl ImageCommand {
                     None => Ok(std::io::stdout().write_all(text.as_bytes())?),
                 }
             }
+            Verb::Chunk {
+                image,
+                output,
+                chunk: size,
+                encoding,
+                at,
+            } => {
+                let chunking = Chunking {
+                    image,
+                    manifest: output.join("manifest.txt"),
+                    folder: at,
+                    chunk_size: u32::try_from(size).unwrap_or(u32::MAX),
+                    encoding: match encoding.as_str() {
+                        "none" => Encoding::None,
+                        _ => Encoding::Gzip,
+                    },
+                };
+                let made = chunk(&chunking, &options.progress)?;
+                let mut out = std::io::stdout().lock();
+                writeln!(out, "manifest={}", chunking.manifest.display())?;
+                Ok(writeln!(out, "identity={}", made.manifest.id())?)
+            }
+            Verb::Export {
+                overlay,
+                base,
+                output,
+            } => export(&overlay, &base, &output, &options.progress),
+            Verb::Import {
+                image,
+                base,
+                output,
+            } => import(&image, &base, &output, &options.progress),
             Verb::Initramfs { source, output } => convert::initramfs(&source, &output),
             Verb::Ext4 {
                 source,
@@ -167,6 +252,46 @@ impl ImageCommand {
             } => convert::ext4(&source, size, &output),
         }
     }
+}
+
+/// Checks a file that is not the cache's: what it begins with says what it should be.
+fn verify_file(path: &Path, options: &Options) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    if is_manifest(path) {
+        let report = verify_chunks(path, &options.progress)?;
+        for line in &report.wrong {
+            writeln!(out, "{line}")?;
+        }
+        ensure!(
+            report.wrong.is_empty(),
+            "{} of {} chunks are missing or damaged; `virtarium image chunk` of the same image \
+             writes them again",
+            report.wrong.len(),
+            report.checked
+        );
+        let (checked, id) = (report.checked, report.id);
+        return Ok(writeln!(out, "{checked} chunks are right, identity={id}")?);
+    }
+    let Some(report) = verify_overlay(path)? else {
+        bail!(
+            "{} is neither the manifest of an image in chunks nor an overlay",
+            path.display()
+        );
+    };
+    for problem in &report.problems {
+        writeln!(out, "{problem}")?;
+    }
+    ensure!(
+        report.problems.is_empty(),
+        "overlay {} is damaged",
+        path.display()
+    );
+    let summary = report.summary.context("an overlay has a header")?;
+    Ok(writeln!(
+        out,
+        "{} clusters of {} bytes, base={}",
+        summary.allocated, summary.cluster_size, summary.base
+    )?)
 }
 
 /// Copies the files of a guest into a directory of the person's.

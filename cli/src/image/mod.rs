@@ -14,6 +14,7 @@ use anyhow::{Result, bail};
 
 pub mod busybox;
 pub mod cache;
+pub mod chunk;
 pub mod closure;
 pub mod command;
 pub mod compile;
@@ -23,6 +24,7 @@ pub mod cpio;
 pub mod deb;
 pub mod debian;
 pub mod digest;
+pub mod exchange;
 pub mod ext4;
 pub mod firmware;
 pub mod http;

@@ -6,16 +6,20 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use virtarium_machine::host::{ConsoleId, Host};
+use virtarium_machine::host::{
+    BlockError, BlockRequest, ConsoleId, Host, SECTOR_SIZE, Submitted, Token,
+};
 use virtarium_machine::machine::Halt;
 use virtarium_machine::time::Nanos;
 
-use super::back::Back;
+use super::back::{Back, NamedDisk};
 use super::console::{Consoles, Output};
 use super::end::{End, Unmet};
 use super::engine::{Engine, Limits, Turn, World};
 use super::guest::{Exit, Guest};
 use crate::expect::{Expect, Step};
+use crate::host::block::ImageFormat;
+use crate::host::block::overlay::OverlayDisk;
 use crate::host::clock::Clock;
 use crate::host::input::{Event, Key};
 
@@ -497,4 +501,47 @@ fn guest_is_told_the_size_of_the_terminal() {
         told.contains("virtarium.size"),
         "the shell is on the serial port"
     );
+}
+
+#[test]
+fn damaged_chunk_is_an_error_to_the_guest_and_a_warning_that_names_its_file() {
+    use crate::image::chunk::tests::{CHUNK, chunked, image};
+    let (dir, manifest) = chunked("run-damaged", &image(3, &[0, 2]));
+    let out = dir.path().join("out");
+    std::fs::write(out.join(manifest.path_of(2)), b"not this").unwrap();
+    let disk = OverlayDisk::open(
+        &out.join("manifest.txt"),
+        ImageFormat::Found,
+        &out.join("overlay"),
+    );
+    let outputs = vec![(ConsoleId::Uart, Output::Screen)];
+    let screen = Box::new(Record::default());
+    let mut back = Back {
+        disks: vec![NamedDisk {
+            name: "manifest.txt".into(),
+            disk: Box::new(disk.unwrap()),
+            reported: false,
+        }],
+        consoles: Consoles::new(outputs, ConsoleId::Uart, screen, None),
+        trace: None,
+        warnings: Vec::new(),
+    };
+    let mut read = |chunk: usize| {
+        let sector = (chunk * CHUNK) as u64 / SECTOR_SIZE;
+        let request = BlockRequest::Read { sector, len: 512 };
+        let result = match back.block(0, Token(chunk as u64), &request) {
+            Submitted::Done(result) => result.map(|bytes| bytes.len()),
+            Submitted::Pending => panic!("a file is not waited for"),
+        };
+        (result, std::mem::take(&mut back.warnings))
+    };
+    assert_eq!(read(0), (Ok(512), Vec::new()));
+    assert_eq!(read(1), (Ok(512), Vec::new()));
+    let (result, warnings) = read(2);
+    assert_eq!((result, warnings.len()), (Err(BlockError::Io), 1));
+    assert!(warnings[0].contains("disk manifest.txt cannot be read"));
+    assert!(warnings[0].contains(&manifest.path_of(2)), "{warnings:?}");
+    // It goes on, and does not repeat itself.
+    assert_eq!(read(2), (Err(BlockError::Io), Vec::new()));
+    assert_eq!(read(0), (Ok(512), Vec::new()));
 }
