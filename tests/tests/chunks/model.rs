@@ -327,7 +327,7 @@ impl Model {
 #[test]
 fn streamed_disk_is_the_same_as_one_that_has_its_image() {
     let seed = seed("streamed disks");
-    let cases = if soak() { 3000 } else { 60 };
+    let cases = if soak() { 5000 } else { 150 };
     let cases = setting("VIRTARIUM_STREAMED_CASES").unwrap_or(cases);
     let mut results: BTreeMap<&str, u64> = BTreeMap::new();
     for case in 0..cases {

@@ -326,6 +326,26 @@ fn request_behind_an_abandoned_one_is_done_if_its_chunk_is_there_by_now() {
 }
 
 #[test]
+fn what_another_request_has_brought_is_not_fetched_again() {
+    let image = full(2);
+    // No room for any chunk, so that the second request begins when the first one has gone.
+    let mut disk = disk(&image, 0);
+    for token in 1..3 {
+        assert_eq!(
+            disk.submit(Token(token), &write(token, 1)),
+            Submitted::Pending
+        );
+    }
+    assert_eq!(asked(&mut disk), [0]);
+    disk.arrived(0, image.chunk(0)).expect("it is right");
+    // The first one has taken the rest of the part that both write to into the overlay.
+    let done = |token| (Token(token), Ok(Vec::new()));
+    assert_eq!(disk.take_completed(), [done(1), done(2)]);
+    assert_eq!(disk.stats().present_bytes, 0);
+    assert!(disk.is_idle());
+}
+
+#[test]
 fn write_that_waits_is_not_abandoned() {
     let image = full(2);
     let mut disk = disk(&image, ROOMY);
