@@ -21,7 +21,7 @@ pub struct Profile {
 }
 
 /// In the order in which a page offers them: the quickest first.
-const PROFILES: [Profile; 2] = [
+pub const PROFILES: [Profile; 2] = [
     Profile {
         name: NAMES[0],
         title: "Linux with a shell (small kernel)",

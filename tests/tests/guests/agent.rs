@@ -5,7 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use virtarium::host::block::Backend;
 use virtarium::host::block::{file::RawFile, memory::Forgetful};
-use virtarium::image;
+use virtarium::image::{self, command::Source};
+use virtarium::site::guests::{self, Profile};
 use virtarium_machine::host::{BlockRequest, BlockResult, ConsoleId, SECTOR_SIZE};
 use virtarium_machine::machine::{DeviceConfig, Exit, MachineConfig};
 use virtarium_machine::virtio::{BlockConfig, ConsoleConfig};
@@ -91,8 +92,23 @@ impl<D: Disk> Program<D> {
         assert_eq!(self.output(&format!("printf %s '{all}'")), all);
         // Who writes to a pipe that nobody reads any more is ended, as in any other shell.
         assert_eq!(self.output("yes | head -n 1"), "y\n");
-        // What ends the shell ends that one; the next says that it is there.
-        for end in ["exit 3", "kill -9 $$", "echo )"] {
+        assert_eq!(
+            self.run("test -t 1").0,
+            1,
+            "programs want no columns and pagers"
+        );
+        // With signals from the terminal a command can be ended, and the shell goes on.
+        self.guest.send_to(AGENT, "stty isig; trap : INT\n");
+        self.commands += 1;
+        self.send("word=kept; (echo begun; sleep 1000)");
+        self.guest.expect_on(AGENT, "begun\n");
+        self.guest.send_to(AGENT, "\x03");
+        let end = format!("\x1e{} 130\x1e", self.commands);
+        assert_eq!(self.guest.expect_on(AGENT, &end), "");
+        assert_eq!(self.output("echo $word"), "kept\n");
+        // What ends the shell ends that one, also if something of it goes on; the next says that
+        // it is there.
+        for end in ["sleep 1000 & exit 3", "kill -9 $$", "echo )"] {
             self.send(end);
             let rest = self.guest.expect_on(AGENT, HERE);
             assert_eq!(rest.contains("yntax error"), end == "echo )", "{rest}");
@@ -111,8 +127,13 @@ impl<D: Disk> Program<D> {
     }
 }
 
-/// A machine with the two consoles, whose kernel calls them `hvcN` from `first` on.
-fn with_consoles(config: MachineConfig, first: usize, disk: Option<u64>) -> MachineConfig {
+/// The machine of a page: the two consoles, and the command line of its machine file.
+fn page(
+    name: &str,
+    guest: &image::Guest,
+    config: MachineConfig,
+    disk: Option<u64>,
+) -> MachineConfig {
     let console = |console| {
         DeviceConfig::Console(ConsoleConfig {
             console,
@@ -128,21 +149,30 @@ fn with_consoles(config: MachineConfig, first: usize, disk: Option<u64>) -> Mach
     let devices = disk.into_iter().chain([console(0), console(1)]);
     let mut config = MachineConfig {
         slots: slots(devices),
+        ram_size: guest.memory,
         ..config
     };
-    let append = &mut config.boot.append;
-    let agent = first + 1;
-    *append = append.replace("ttyS0", &format!("hvc{first}"));
-    append.push_str(&format!(" virtarium.agent=hvc{agent}"));
+    config.boot.append = profile(name).append(guest);
     config
+}
+
+fn profile(name: &str) -> &'static Profile {
+    guests::PROFILES
+        .iter()
+        .find(|profile| profile.name == name)
+        .expect("a page's guest")
+}
+
+fn guest(name: &str) -> image::Guest {
+    image::guest(&Source::default().options(), name).expect("the guest")
 }
 
 #[test]
 fn programs_have_a_shell_beside_the_terminal() {
-    let config = with_consoles(config("busybox"), 0, None);
+    let config = page("busybox", &guest("busybox"), config("busybox"), None);
     let mut program = Program::<MemDisk>::start(config, Vec::new());
     program.check();
-    let terminal = program.guest.expect_on(TERMINAL, PROMPT);
+    let terminal = program.guest.expect_on(TERMINAL, profile("busybox").ready);
     assert!(!terminal.contains("init:"), "{terminal}");
     program.send("poweroff");
     assert_eq!(program.guest.end(), Exit::PowerOff { code: 0 });
@@ -153,12 +183,15 @@ fn programs_have_a_shell_on_the_small_kernel() {
     let Some(config) = small::config("the small kernel's shell for programs") else {
         return;
     };
-    Program::<MemDisk>::start(with_consoles(config, 1, None), Vec::new()).check();
+    let config = page("small", &guest("small"), config, None);
+    let mut program = Program::<MemDisk>::start(config, Vec::new());
+    program.check();
+    program.guest.expect_on(TERMINAL, profile("small").ready);
 }
 
 #[test]
 fn a_terminal_that_is_not_there_is_told_of() {
-    let mut config = with_consoles(config("busybox"), 0, None);
+    let mut config = page("busybox", &guest("busybox"), config("busybox"), None);
     for (name, said) in [
         ("hvc5", "virtarium.agent=hvc5 is not used"),
         ("../null", "virtarium.agent=../null is not the name"),
@@ -191,30 +224,23 @@ impl Disk for Snapshot {
 /// systemd starts the shell, on a disk that knows nothing of it, and a login on the terminal.
 #[test]
 fn programs_have_a_shell_in_debian() {
-    let guest = image::guest(&debian_options(), "debian").expect("the guest");
-    let disk = RawFile::open(&guest.disk.expect("a disk"), true, false).expect("the disk");
+    let guest = guest("debian");
+    let disk = guest.disk.as_ref().expect("a disk");
+    let disk = RawFile::open(disk, true, false).expect("the disk");
     let disk = Forgetful::new(Box::new(disk));
     let sectors = Backend::capacity(&disk) / SECTOR_SIZE;
-    let mut config = with_consoles(config("debian"), 0, Some(sectors));
-    config.ram_size = guest.memory;
+    let config = page("busybox", &guest, config("debian"), Some(sectors));
     let mut program = Program::start(config, vec![Snapshot(disk)]);
     program.guest.expect_on(TERMINAL, "virtarium login: ");
     program.check();
     assert_eq!(program.output("cat /proc/1/comm"), "systemd\n");
     program.output("systemctl is-system-running --wait");
     let units = program.output("systemctl list-units --no-legend --plain '*getty*.service'");
-    let names: Vec<_> = units
-        .lines()
-        .filter_map(|line| line.split(' ').next())
-        .collect();
-    assert_eq!(names, ["serial-getty@hvc0.service"]);
+    let login = |name: &str| units.contains(&format!("serial-getty@{name}.service"));
+    assert!(login("hvc0") && !login("hvc1"), "{units}");
     let guest = &mut program.guest;
     guest.send_to(TERMINAL, "root\n");
     guest.expect_on(TERMINAL, "root@virtarium:~# ");
     program.send("systemctl poweroff");
     assert_eq!(program.guest.end(), Exit::PowerOff { code: 0 });
-}
-
-fn debian_options() -> image::Options {
-    virtarium::image::command::Source::default().options()
 }
