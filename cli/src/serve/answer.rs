@@ -63,7 +63,11 @@ impl Site {
         );
         let answered = match request.method {
             Method::GET | Method::HEAD => {
-                let asked = Asked::new(&request.headers);
+                let mut asked = Asked::new(&request.headers);
+                if head {
+                    // RFC 9110, 14.2: ranges are for GET only.
+                    asked.range = None;
+                }
                 let path = request.uri.path().to_owned();
                 let work = move || self.file(&path, &asked);
                 tokio::task::spawn_blocking(work)

@@ -30,16 +30,20 @@ pub struct Sources {
 impl Sources {
     /// Adds a package, whose file is at `path` in the cache if it is still there.
     pub fn add(&mut self, package: &Package, path: &Path) {
-        let source = of_file(path).unwrap_or_else(|| of_name(package));
-        let folder = package
-            .file
-            .rsplit_once('/')
-            .map_or("", |(folder, _)| folder);
-        let (_, binaries) = self
-            .packages
-            .entry(source)
-            .or_insert_with(|| (folder.to_owned(), Vec::new()));
+        let (source, parts) = of_file(path).unwrap_or_else(|| (of_name(package), Vec::new()));
+        let folder = package.file.rsplit_once('/');
+        let folder = folder.map_or_else(|| in_pool(&source.0), |(folder, _)| folder.to_owned());
         let binary = format!("{} {}", package.name, package.version);
+        for part in parts {
+            let folder = in_pool(&part.0);
+            self.insert(part, folder, format!("part of {binary}"));
+        }
+        self.insert(source, folder, binary);
+    }
+
+    fn insert(&mut self, source: Source, folder: String, binary: String) {
+        let row = self.packages.entry(source);
+        let (_, binaries) = row.or_insert_with(|| (folder, Vec::new()));
         if !binaries.contains(&binary) {
             binaries.push(binary);
         }
@@ -83,9 +87,8 @@ impl Sources {
     }
 }
 
-/// The source that the package itself names: `Source: NAME (VERSION)`, where one that is left
-/// out is the package's own (Debian Policy, 5.6.1).
-fn of_file(path: &Path) -> Option<Source> {
+/// The source that the package itself names, and the others that parts of it come from.
+fn of_file(path: &Path) -> Option<(Source, Vec<Source>)> {
     let deb = Deb::open(path).ok()?;
     let mut tar = deb.control().ok()?;
     for entry in tar.entries().ok()? {
@@ -100,16 +103,40 @@ fn of_file(path: &Path) -> Option<Source> {
     None
 }
 
-fn of_control(text: &str) -> Option<Source> {
+/// `Source: NAME (VERSION)`, where one that is left out is the package's own (Debian Policy,
+/// 5.6.1); and `Built-Using: NAME (= VERSION), ...`, of which a program has parts that is linked
+/// with nothing else (7.8).
+fn of_control(text: &str) -> Option<(Source, Vec<Source>)> {
     let paragraph = paragraphs(text).next()?;
+    let own = paragraph.get("Version");
     let source = paragraph
         .get("Source")
         .or_else(|| paragraph.get("Package"))?;
-    let (name, version) = match source.split_once('(') {
-        Some((name, version)) => (name, version.trim_end_matches(')')),
-        None => (source, paragraph.get("Version")?),
+    let parts = ["Built-Using", "Static-Built-Using"].into_iter();
+    let parts = parts
+        .filter_map(|name| paragraph.get(name))
+        .flat_map(|list| list.split(','));
+    let parts = parts.filter_map(|part| named(part, None)).collect();
+    Some((named(source, own)?, parts))
+}
+
+/// Reads `NAME (VERSION)` or `NAME (= VERSION)`.
+fn named(text: &str, version: Option<&str>) -> Option<Source> {
+    let (name, version) = match text.split_once('(') {
+        Some((name, version)) => (
+            name,
+            version.trim().trim_end_matches(')').trim_start_matches('='),
+        ),
+        None => (text, version?),
     };
     Some((name.trim().to_owned(), version.trim().to_owned()))
+}
+
+/// The folder of a source in the pool of Debian's archive.
+fn in_pool(name: &str) -> String {
+    let first = if name.starts_with("lib") { 4 } else { 1 };
+    let first: String = name.chars().take(first).collect();
+    format!("pool/main/{first}/{name}")
 }
 
 /// The same by name: the pool's folder is that of the source, and a binary that was built again
@@ -142,7 +169,7 @@ mod tests {
 
     #[test]
     fn source_is_what_the_package_says() {
-        let of = |text| of_control(text).unwrap();
+        let of = |text| of_control(text).unwrap().0;
         let own = |name: &str, version: &str| (name.to_owned(), version.to_owned());
         assert_eq!(of("Package: bash\nVersion: 5.2-3\n"), own("bash", "5.2-3"));
         assert_eq!(
@@ -151,13 +178,23 @@ mod tests {
         );
         assert_eq!(of("Package: a\nSource: b\nVersion: 2\n"), own("b", "2"));
         assert!(of_control("Package: a\n").is_none());
+        let text = "Package: a\nVersion: 1\nBuilt-Using: glibc (= 2.41-12),\n libz (= 1)\n\
+                    Static-Built-Using: rust-x (= 3)\n";
+        let parts = [
+            own("glibc", "2.41-12"),
+            own("libz", "1"),
+            own("rust-x", "3"),
+        ];
+        assert_eq!(of_control(text).unwrap().1, parts);
     }
 
     #[test]
     fn each_source_is_named_once_with_its_place() {
         let dir = directory("site-sources");
         let path = dir.path().join("libx.deb");
-        let deb = DebBuilder::new("libx1", "1.0-1").field("Source", "xlib (2:1.0-1)");
+        let deb = DebBuilder::new("libx1", "1.0-1")
+            .field("Source", "xlib (2:1.0-1)")
+            .field("Built-Using", "libzed (= 9)");
         std::fs::write(&path, deb.bytes()).unwrap();
         let mut sources = Sources::default();
         let libx = package("libx1", "1.0-1", "pool/main/x/xlib/libx1_1.0-1_riscv64.deb");
@@ -173,6 +210,7 @@ mod tests {
         sources.add_notice("sources/small/SOURCE".to_owned());
         let text = sources.to_text();
         for line in [
+            "| libzed | 9 | `pool/main/libz/libzed/` | part of libx1 1.0-1 |",
             "| xlib | 2:1.0-1 | `pool/main/x/xlib/` | libx1 1.0-1 |",
             "| b | 1.37.0-6 | `pool/main/b/b/` | libb1 1.37.0-6+b9, b-tools 1.37.0-6 |",
         ] {
