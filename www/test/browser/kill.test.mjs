@@ -3,20 +3,22 @@
 
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 
 import { inBrowsers } from "./harness.mjs";
 import {
   addChunks,
   addMachine,
+  boot,
   checkExt4,
   dispose,
-  boot,
   exportDisk,
   ext4,
   openPage,
   output,
   serveSite,
   visit,
+  writeDisks,
 } from "./machine.mjs";
 import { toRaw } from "./native.mjs";
 import { counted, random, soak } from "./notes.mjs";
@@ -42,6 +44,8 @@ inBrowsers("kills", (it) => {
       const file = ext4(session, 24);
       const image = readFileSync(file);
       const manifest = addChunks(site, "data", image);
+      const folder = path.dirname(file);
+      writeDisks(site, folder);
       const machine = addMachine(site, { disks: [{ name: "data", manifest }] });
       const page = await openPage(session, site);
       const chance = random(`kills in ${session.name}`);
@@ -52,7 +56,7 @@ inBrowsers("kills", (it) => {
           // Before the guest repairs anything.
           const overlay = `${file}.overlay`;
           writeFileSync(overlay, await exportDisk(page, "data"));
-          checkExt4(toRaw(file, overlay, `${file}.raw`));
+          checkExt4(toRaw(path.join(folder, "disks/data/manifest.txt"), overlay, `${file}.raw`));
         }
         await page.evaluate(async () => {
           const { vm } = /** @type {any} */ (globalThis);

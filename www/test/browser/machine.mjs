@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
@@ -122,6 +122,19 @@ export function addChunks(site, name, image) {
   flush();
   site.files.set(`/disks/${name}/manifest.txt`, `${lines.join("\n")}\n`);
   return `../disks/${name}/manifest.txt`;
+}
+
+/**
+ * Writes the disks that were put on a server into a folder, as they are there.
+ * @param {Site} site
+ * @param {string} folder
+ */
+export function writeDisks(site, folder) {
+  for (const [name, bytes] of site.files) {
+    if (!/^\/(disks|chunks)\//.test(name)) continue;
+    mkdirSync(path.join(folder, path.dirname(name)), { recursive: true });
+    writeFileSync(path.join(folder, name), bytes);
+  }
 }
 
 /**

@@ -78,12 +78,14 @@ export async function nativeDigests(machine) {
 }
 
 /**
- * Lays an exported overlay over its image, as `virtarium image export` does.
- * @param {string} base
+ * Lays an exported overlay over its image.
+ * @param {string} manifest
  * @param {string} overlay
  * @param {string} raw
  */
-export function toRaw(base, overlay, raw) {
-  execFileSync(program(), ["image", "export", overlay, "--base", base, "-o", raw], { stdio: "pipe" });
+export function toRaw(manifest, overlay, raw) {
+  const line = ["image", "export", "--base", manifest, "--output", raw, overlay];
+  rmSync(raw, { force: true });
+  execFileSync(program(), line, { stdio: "pipe" });
   return raw;
 }
