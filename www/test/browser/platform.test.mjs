@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 
 import { inBrowsers } from "./harness.mjs";
+import { longestTask } from "./tasks.mjs";
 
 inBrowsers("platform", (it) => {
   it("a_worker_from_a_blob_writes_to_its_files_and_compiles", async (session) => {
@@ -34,4 +35,22 @@ inBrowsers("platform", (it) => {
     assert.equal(await session.killWorkers(page), 1);
     assert.ok((await session.picture(page, "platform")).endsWith(".png"));
   });
+
+  it(
+    "a_long_task_is_seen",
+    async (session) => {
+      const files = new Map([["/index.html", "<!doctype html><title>tasks</title>"]]);
+      const site = await session.serve({ files });
+      const page = await session.tab();
+      await page.goto(`${site.origin}/`);
+      const { processor, clock } = await longestTask(page, () =>
+        page.evaluate(() => {
+          const end = performance.now() + 400;
+          while (performance.now() < end);
+        }),
+      );
+      assert.ok(clock >= 400 && processor > 50, `${clock} ms, ${processor} of the processor`);
+    },
+    { only: ["chromium"] },
+  );
 });
