@@ -19,10 +19,8 @@ import { Site } from "./server.mjs";
 /** The folder `www`. */
 export const WWW = fileURLToPath(new URL("../..", import.meta.url));
 const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(WWW, "../target");
-/** What `cargo xtask web` makes. */
-export const WEB = process.env.VIRTARIUM_WEB ?? path.join(TARGET, "web");
-/** What `virtarium site` makes for tests. */
-export const SITE = process.env.VIRTARIUM_SITE ?? path.join(TARGET, "site");
+/** What `cargo xtask test` makes with `virtarium site`. */
+export const SITE = process.env.VIRTARIUM_SITE ?? path.join(TARGET, "test/site");
 /** Where pictures go. */
 const PICTURES = process.env.VIRTARIUM_PICTURES ?? path.join(TARGET, "pictures");
 
@@ -131,6 +129,9 @@ function remember() {
   };
 }
 
+// What a failed test leaves running does not hold up the files behind it.
+after(() => setTimeout(() => process.exit(), 5000).unref());
+
 /**
  * Runs the tests of a file in each browser. One that is not installed is skipped, but not in CI.
  * @param {string} what
@@ -160,7 +161,7 @@ export function inBrowsers(what, define) {
         running = await launch(name, program);
       });
       after(async () => running?.close());
-      define((title, body, { only, timeout = 60_000 } = {}) => {
+      define((title, body, { only, timeout = 180_000 } = {}) => {
         if (only && !only.includes(name)) return;
         test(title, { timeout }, async () => {
           await new Session(name, running.browser, title).run(body);

@@ -12,9 +12,9 @@ import { SITE, WWW } from "./harness.mjs";
 /** Where it is: `VIRTARIUM_PROGRAM`, or as cargo builds it. */
 function program() {
   const target = process.env.CARGO_TARGET_DIR ?? path.join(WWW, "../target");
-  const built = ["release", "debug"].map((profile) => path.join(target, profile, "virtarium"));
+  const built = ["debug", "release"].map((profile) => path.join(target, profile, "virtarium"));
   const found = process.env.VIRTARIUM_PROGRAM ?? built.find((file) => existsSync(file));
-  assert.ok(found, `there is no virtarium in ${target}: cargo build --release -p virtarium`);
+  assert.ok(found, `there is no virtarium in ${target}: cargo build -p virtarium`);
   return found;
 }
 

@@ -58,7 +58,7 @@ export function noise(length, seed = 1) {
 export function host({ origin = "http://page.example", caches = true, quota } = {}) {
   /** @type {Map<string, Map<string, Uint8Array>>} */
   const kept = new Map();
-  const state = { online: true, blocked: false, /** @type {number[]} */ slept: [] };
+  const state = { online: true, blocked: false, slept: /** @type {number[]} */ ([]) };
   /** @type {((value?: unknown) => void) | undefined} */
   let wake;
   return {

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 mod debian;
 mod needs;
 
-pub use needs::{Need, missing};
+pub use needs::{Need, browsers, missing};
 
 use crate::{process, workspace};
 
@@ -66,6 +66,11 @@ pub fn target(target: &str) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whether the page can be built and tested: Node.js, new enough, and npm.
+pub fn node() -> bool {
+    needs::node() && process::succeeds(Command::new("npm").arg("--version"))
 }
 
 /// The packages of www/, as its lock file has them. Nothing is done where they are there.

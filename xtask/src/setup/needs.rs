@@ -19,8 +19,10 @@ pub struct Need {
 
 /// What a kernel is compiled for.
 const KERNEL: &str = "the small kernel, compiled with --soak";
+/// What is written in JavaScript.
+const PAGE: &str = "the page";
 
-const NEEDS: [Need; 13] = [
+const NEEDS: [Need; 17] = [
     Need {
         what: "C++ compiler",
         package: "g++",
@@ -81,6 +83,34 @@ const NEEDS: [Need; 13] = [
         },
     },
     Need {
+        what: "Node.js 20",
+        package: "nodejs",
+        from_backports: false,
+        tests: PAGE,
+        present: node,
+    },
+    Need {
+        what: "npm",
+        package: "npm",
+        from_backports: false,
+        tests: PAGE,
+        present: || runs("npm", &["--version"]),
+    },
+    Need {
+        what: "Chromium",
+        package: "chromium",
+        from_backports: false,
+        tests: "the page in Chromium",
+        present: || browsers().contains(&"chromium"),
+    },
+    Need {
+        what: "Firefox",
+        package: "firefox-esr",
+        from_backports: false,
+        tests: "the page in Firefox",
+        present: || browsers().contains(&"firefox"),
+    },
+    Need {
         what: "make",
         package: "make",
         from_backports: false,
@@ -117,6 +147,23 @@ const NEEDS: [Need; 13] = [
     },
 ];
 
+/// The oldest Node.js that builds the page and runs its tests.
+const NODE: u32 = 20;
+
+/// Each browser that tests drive, and the names that its program has.
+const BROWSERS: [(&str, &[&str]); 2] = [
+    (
+        "chromium",
+        &[
+            "chromium",
+            "chromium-browser",
+            "google-chrome",
+            "google-chrome-stable",
+        ],
+    ),
+    ("firefox", &["firefox-esr", "firefox"]),
+];
+
 /// The oldest QEMU that judges our instructions: older ones lack extensions.
 const QEMU: u32 = 10;
 
@@ -124,6 +171,33 @@ const QEMU: u32 = 10;
 pub fn missing() -> Vec<&'static Need> {
     const ALL: &[Need] = &NEEDS;
     ALL.iter().filter(|need| !(need.present)()).collect()
+}
+
+/// The browsers that are there. They are looked for and not run: a browser takes a while to say
+/// its version, and complains where there is no display.
+pub fn browsers() -> Vec<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there =
+        |program: &&str| std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    let all = BROWSERS.iter();
+    all.filter(|(name, programs)| {
+        let given = std::env::var_os(format!("VIRTARIUM_{}", name.to_uppercase()));
+        given.is_some() || programs.iter().any(there)
+    })
+    .map(|(name, _)| *name)
+    .collect()
+}
+
+/// Whether Node.js is there and new enough.
+pub fn node() -> bool {
+    let version = process::output(Command::new("node").arg("--version"));
+    version.is_some_and(|text| node_major(&text).is_some_and(|major| major >= NODE))
+}
+
+/// The major version in what `node --version` prints.
+fn node_major(text: &str) -> Option<u32> {
+    let (major, _) = text.strip_prefix('v')?.split_once('.')?;
+    major.parse().ok()
 }
 
 fn runs(program: &str, arguments: &[&str]) -> bool {
@@ -158,5 +232,11 @@ mod tests {
         let text = "QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)\nCopyright";
         assert_eq!(major(text), Some(10));
         assert_eq!(major("QEMU emulator"), None);
+    }
+
+    #[test]
+    fn the_version_of_node_is_read() {
+        assert_eq!(node_major("v20.20.2\n"), Some(20));
+        assert_eq!(node_major("20.20.2"), None);
     }
 }

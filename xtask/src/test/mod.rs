@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 mod notes;
+mod page;
 mod report;
 mod soak;
 mod state;
@@ -77,6 +78,8 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let notes = Notes::new()?;
     stages.run("tests", || tests(seed, &notes));
+    stages.run_or_skip("page", page::units);
+    stages.run_or_skip("page in browsers", || page::browsers(seed, notes.path()));
     let targets = fuzz_targets(options.fuzz_seconds.unwrap_or(FUZZ_SECONDS.0), seed);
     stages.run_or_skip("fuzz targets", targets);
     eprint!("{}", notes.read()?.summary());

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::notes::{self, Said};
+use super::page::{self, Site};
 use super::report;
 use super::state::{End, State};
 use super::units::{self, Run, Unit};
@@ -97,6 +98,11 @@ pub fn run(soak: &Soak) -> Result<()> {
     } else {
         None
     };
+    let site = if units.iter().any(|u| matches!(u.run, Run::Page { .. })) {
+        Some(page::build()?)
+    } else {
+        None
+    };
     let open: Vec<&Unit> = units.iter().filter(|u| !state.passed(&u.name)).collect();
     let done = units.len() - open.len();
     eprintln!("{} units, {done} of them done before", units.len());
@@ -106,7 +112,13 @@ pub fn run(soak: &Soak) -> Result<()> {
     let worker = || {
         while let Some(unit) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
             let start = Instant::now();
-            let result = one(unit, seed, soak.fuzz_seconds, fuzzers.as_ref());
+            let result = one(
+                unit,
+                seed,
+                soak.fuzz_seconds,
+                fuzzers.as_ref(),
+                site.as_ref(),
+            );
             let took = start.elapsed();
             let end = match result {
                 Ok(true) => End::Passed,
@@ -179,6 +191,15 @@ fn finish(soak: &Soak, commit: &str, state: &State, units: &[Unit]) -> Result<()
 /// The units of this shard, fuzz targets after tests.
 fn chosen(soak: &Soak) -> Result<Vec<Unit>> {
     let mut units = units::tests()?;
+    match page::absent() {
+        Some(reason) => eprintln!("kills of a worker are left out: {reason}"),
+        None => units.push(Unit {
+            name: "page::kill".to_owned(),
+            run: Run::Page {
+                file: page::KILLS.to_owned(),
+            },
+        }),
+    }
     units.extend(fuzz::targets()?.into_iter().map(|target| Unit {
         name: format!("fuzz::{target}"),
         run: Run::Fuzz { target },
@@ -196,17 +217,27 @@ fn chosen(soak: &Soak) -> Result<Vec<Unit>> {
     Ok(units)
 }
 
-fn one(unit: &Unit, seed: u64, fuzz_seconds: u64, fuzzers: Option<&PathBuf>) -> Result<bool> {
+fn one(
+    unit: &Unit,
+    seed: u64,
+    fuzz_seconds: u64,
+    fuzzers: Option<&PathBuf>,
+    site: Option<&Site>,
+) -> Result<bool> {
     let path = notes_of(&unit.name)?;
     fs::write(&path, "").with_context(|| format!("{}", path.display()))?;
+    let variables = [
+        ("VIRTARIUM_SOAK", "1".to_owned()),
+        ("VIRTARIUM_SEED", format!("{seed:#x}")),
+        (notes::VARIABLE, path.to_string_lossy().into_owned()),
+    ];
     match &unit.run {
         Run::Test { program, test } => {
-            let variables = [
-                ("VIRTARIUM_SOAK", "1".to_owned()),
-                ("VIRTARIUM_SEED", format!("{seed:#x}")),
-                (notes::VARIABLE, path.to_string_lossy().into_owned()),
-            ];
             units::run_test(program, test, &variables, &log_of(&unit.name)?)
+        }
+        Run::Page { file } => {
+            let site = site.context("the site is not built")?;
+            page::run_file(site, file, &variables, &log_of(&unit.name)?)
         }
         Run::Fuzz { target } => {
             let built = fuzzers.context("the fuzz targets are not built")?;

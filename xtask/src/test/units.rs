@@ -30,6 +30,8 @@ pub struct Unit {
 pub enum Run {
     /// A test of a test program.
     Test { program: PathBuf, test: String },
+    /// A file of tests that drive browsers.
+    Page { file: String },
     /// A fuzz target.
     Fuzz { target: String },
 }
