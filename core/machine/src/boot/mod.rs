@@ -289,6 +289,10 @@ impl<'a, 'i> Planner<'a, 'i> {
     /// Puts a further file.
     fn put_file(&mut self, at: u64, bytes: &'a [u8]) -> Result<(), ConfigError> {
         const WHAT: &str = "file to load";
+        // Nothing takes no room: another part could come to lie around it.
+        if bytes.is_empty() {
+            return Err(wrong(WHAT, "is empty: there is nothing to load"));
+        }
         if elf::is_elf(bytes) {
             let symbols = self.symbols;
             let elf = elf::parse(bytes).map_err(|reason| wrong(WHAT, reason))?;

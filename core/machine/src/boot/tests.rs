@@ -298,6 +298,17 @@ fn loaded_files_may_not_overlap() {
     assert!(reason(&boot, 16).starts_with("file to load: needs 0x80200800"));
 }
 
+// Found by fuzzing: it lay in the middle of the device tree.
+#[test]
+fn empty_file_cannot_be_loaded() {
+    let boot = Boot {
+        loads: vec![(0x8060_002e, Vec::new())],
+        ..with_kernel(sample(0x1000, KERNEL_OFFSET, 0x8000))
+    };
+    let expected = "file to load: is empty: there is nothing to load";
+    assert_eq!(reason(&boot, 16), expected);
+}
+
 #[test]
 fn loaded_elf_lies_where_it_says() {
     let file = elf(
