@@ -10,7 +10,7 @@ mod needs;
 
 pub use needs::{Need, browsers, missing};
 
-use crate::{process, workspace};
+use crate::process;
 
 /// The core is built for it: it runs in a page as well.
 pub const WASM: &str = "wasm32-unknown-unknown";
@@ -56,6 +56,7 @@ pub fn has_target(target: &str) -> bool {
 ///
 /// # Errors
 /// If it is missing and cannot be added; with the line that adds it.
+#[cfg(feature = "web")]
 pub fn target(target: &str) -> Result<()> {
     if !has_target(target) {
         add_target(target);
@@ -77,8 +78,9 @@ pub fn node() -> bool {
 ///
 /// # Errors
 /// If Node is missing, or npm fails.
+#[cfg(feature = "web")]
 pub fn npm() -> Result<()> {
-    let www = workspace::root().join("www");
+    let www = crate::workspace::root().join("www");
     // npm leaves a copy of the lock that it has installed.
     let wanted = std::fs::metadata(www.join("package-lock.json")).and_then(|it| it.modified());
     let there = std::fs::metadata(www.join("node_modules/.package-lock.json"));
