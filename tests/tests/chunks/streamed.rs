@@ -213,6 +213,24 @@ fn request_larger_than_the_cache_is_done_and_then_forgotten() {
 }
 
 #[test]
+fn chunk_that_was_not_used_for_the_longest_time_goes_first() {
+    let image = full(8);
+    let mut disk = disk(&image, 3 * CHUNK as u64);
+    for index in [0, 2, 4] {
+        disk.arrived(index, image.chunk(index))
+            .expect("it is right");
+    }
+    done(&mut disk, 1, &read(0, 8));
+    done(&mut disk, 2, &read(4, 8));
+    disk.arrived(6, image.chunk(6)).expect("it is right");
+    let there = (0..8).filter(|index| disk.overlay().base().has(*index));
+    assert_eq!(there.collect::<Vec<_>>(), [0, 4, 6]);
+    done(&mut disk, 3, &read(0, 8));
+    disk.arrived(2, image.chunk(2)).expect("it is right");
+    assert!(disk.overlay().base().has(0) && !disk.overlay().base().has(4));
+}
+
+#[test]
 fn flush_and_whole_writes_wait_for_nothing() {
     let image = full(4);
     let mut disk = disk(&image, ROOMY);
