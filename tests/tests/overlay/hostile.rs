@@ -314,6 +314,25 @@ fn damaged_record_is_a_lost_tail_only_at_the_end() {
     assert!(sector == base_here().bytes[9 * 8192..][..512]);
 }
 
+// Found by fuzzing: after the next checkpoint the spent record counted again, and gave a place of
+// the file to a second cluster.
+#[test]
+fn header_older_than_its_journal_is_refused() {
+    let mut file = sound();
+    for header in [0, 4096] {
+        let epoch = file[header + 24];
+        file[header + 24] = epoch - 1;
+    }
+    seal_overlay(&mut file, JOURNAL);
+    let at = JOURNAL_AT as u64;
+    let reason = "is of a later epoch than the header";
+    assert_eq!(problem(file), Problem::Record { at, reason });
+    let found = [
+        0x5f, 1, 0, 0x18, 0, 0, 0, 0, 0, 0, 1, 9, 0x13, 0x81, 0, 0xb4, 1, 0, 0, 0x3a, 0x19, 0, 0, 0,
+    ];
+    fuzz_overlay(&found);
+}
+
 #[test]
 fn each_changed_byte_of_the_metadata_is_noticed_or_harmless() {
     let file = sound();

@@ -262,7 +262,7 @@ fn replay<S: Store>(
     // What records may dirty beside what is dirty for another reason.
     let mut touched = BTreeSet::new();
     while let Some(rest) = bytes.get(used..)
-        && let Some(prefix) = record(rest, header.epoch)
+        && let Some(prefix) = record(rest).filter(|prefix| prefix.epoch == header.epoch)
         && prefix.sequence == sequence
         && let Some((runs, len)) = journal::decode(rest, &prefix)
     {
@@ -274,13 +274,26 @@ fn replay<S: Store>(
         used += len;
         sequence += 1;
     }
-    // A record is stable before the next is begun, so no crash leaves a later one behind a hole.
-    let behind = bytes.chunks_exact(BLOCK).enumerate().skip(used / BLOCK + 1);
+    let behind = bytes.chunks_exact(BLOCK).enumerate().skip(used / BLOCK);
     for (block, content) in behind {
-        if record(content, header.epoch).is_some_and(|prefix| prefix.sequence > sequence) {
+        let at = JOURNAL_AT + (block * BLOCK) as u64;
+        let Some(found) = record(content) else {
+            continue;
+        };
+        // A header is stable in both copies before the first record of its epoch is begun. Behind
+        // an older header the record would count again when that epoch comes.
+        if found.epoch > header.epoch {
+            let reason = "is of a later epoch than the header";
+            report(Problem::Record { at, reason })?;
+            break;
+        }
+        // A record is stable before the next is begun, so no crash leaves a later one behind a
+        // hole.
+        let later = found.epoch == header.epoch && found.sequence > sequence;
+        if later && block > used / BLOCK {
             report(Problem::JournalGap {
                 at: JOURNAL_AT + used as u64,
-                next: JOURNAL_AT + (block * BLOCK) as u64,
+                next: at,
             })?;
             break;
         }
@@ -288,11 +301,10 @@ fn replay<S: Store>(
     Ok((used, sequence))
 }
 
-fn record(bytes: &[u8], epoch: u64) -> Option<Prefix> {
-    Prefix::decode(bytes).filter(|prefix| prefix.kind == Kind::Record && prefix.epoch == epoch)
+fn record(bytes: &[u8]) -> Option<Prefix> {
+    Prefix::decode(bytes).filter(|prefix| prefix.kind == Kind::Record)
 }
 
-/// Applies a record's runs as far as they are possible.
 fn apply(
     geometry: &Geometry,
     map: &mut Map,
