@@ -93,6 +93,15 @@ for (const [name, argv] of SHELLS) {
   });
 }
 
+test("a disk that is full is said, and the rest of the file is not taken for commands", { skip: !fs.existsSync("/dev/full") }, async (t) => {
+  const { agent } = connect(t, ["sh"]);
+  const dir = folder(t);
+  fs.symlinkSync("/dev/full", `${dir}/file.part`);
+  const evil = Buffer.from(`touch ${dir}/evil\n`.padStart(57 * 3), "latin1");
+  await assert.rejects(agent.upload(`${dir}/file`, new Uint8Array(Buffer.concat(Array(2000).fill(evil)))), { code: "quota" });
+  assert.equal((await agent.run("echo next")).output, "next\n");
+});
+
 test("output above the limit interrupts with `memory`", async (t) => {
   const { agent } = connect(t, ["sh"]);
   await assert.rejects(agent.run("head -c 100000 /dev/zero", { limit: 5000 }), (e) => e.code === "memory");
