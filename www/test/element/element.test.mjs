@@ -15,7 +15,7 @@ after(() => dir && fs.rmSync(dir, { recursive: true }));
 if (found.length === 0) test("the element in browsers", { skip: "no browser" }, () => {});
 
 for (const which of found) {
-  describe(which.name, { timeout: 240000 }, () => {
+  describe(which.name, { timeout: 900000 }, () => {
     let browser;
     before(async () => { browser = await launch(which); });
     after(() => browser?.close());

@@ -26,15 +26,16 @@ export const MACHINE = {
 };
 
 const BROWSERS = {
-  chrome: { programs: ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"], args: [
+  chrome: { programs: ["chromium", "chromium-browser", "google-chrome"], args: [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run", "--disable-component-update", "--disable-sync",
   ] },
-  firefox: { programs: ["/usr/bin/firefox-esr", "/usr/bin/firefox"], args: [] },
+  firefox: { programs: ["firefox-esr", "firefox"], args: [] },
 };
 
 /** The browsers that are here. */
 export const found = Object.entries(BROWSERS).flatMap(([name, { programs, args }]) => {
-  const executablePath = programs.find((program) => fs.existsSync(program));
+  const folders = (process.env.PATH ?? "").split(path.delimiter);
+  const executablePath = programs.flatMap((program) => folders.map((folder) => path.join(folder, program))).find((file) => fs.existsSync(file));
   return executablePath ? [{ name, executablePath, args }] : [];
 });
 
@@ -85,7 +86,7 @@ export const one = (attributes = "", inside = "", more = "") => (origin) => `<!d
 
 /** Waits until something in the page is true. */
 export async function until(page, test, ...args) {
-  const end = Date.now() + 15000;
+  const end = Date.now() + 45000;
   for (;;) {
     if (await page.evaluate(test, ...args)) return;
     if (Date.now() > end) throw new Error(`never: ${test}\n${await page.evaluate(() => `${vm.state} ${vm.error?.message} ${vm.terminalText}`)}`);
