@@ -54,16 +54,22 @@ const FIREFOX = {
 export function find(name) {
   const given = process.env[`VIRTARIUM_${name.toUpperCase()}`];
   if (given) return given;
+  return PROGRAMS[name].map(inPath).find((file) => file !== undefined);
+}
+
+/**
+ * Where a program is; those for file systems are where only root's path looks.
+ * @param {string} program
+ */
+export function inPath(program) {
   const folders = (process.env.PATH ?? "").split(path.delimiter);
-  for (const program of PROGRAMS[name]) {
-    for (const folder of folders) {
-      const file = path.join(folder, program);
-      try {
-        accessSync(file, constants.X_OK);
-        return file;
-      } catch {
-        // Not here.
-      }
+  for (const folder of [...folders, "/usr/sbin", "/sbin"]) {
+    const file = path.join(folder, program);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // Not here.
     }
   }
   return undefined;

@@ -62,6 +62,8 @@ const readMark = (at) =>
   `echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vda bs=1M skip=${at} count=1 2>/dev/null | head -n 1`;
 
 inBrowsers("disks", (it) => {
+  const needs = ["mke2fs"];
+
   it("what_was_written_is_there_after_a_reload", async (session) => {
     const { site, chunked } = await ready(session);
     const page = await openPage(session, site);
@@ -76,7 +78,7 @@ inBrowsers("disks", (it) => {
     // Of the image only what was read has come.
     const chunks = new Set(site.asked(/^\/chunks\//).map(({ path }) => path));
     assert.ok(chunks.size > 0 && chunks.size < SIZE * 8, `${chunks.size} chunks`);
-  });
+  }, { needs });
 
   it("a_disk_is_in_one_tab_at_a_time", async (session) => {
     const { site, chunked } = await ready(session);
@@ -95,7 +97,7 @@ inBrowsers("disks", (it) => {
     await dispose(second);
     await booted(second, machine);
     await dispose(second);
-  });
+  }, { needs });
 
   it(
     "a_full_storage_is_an_error_of_the_disk_and_no_more",
@@ -120,7 +122,7 @@ inBrowsers("disks", (it) => {
       assert.equal(await output(page, "mount /dev/vda /mnt && cat /mnt/before"), "before\n");
       await dispose(page);
     },
-    { only: ["chromium"] },
+    { only: ["chromium"], needs },
   );
 
   it("a_server_that_goes_away_stops_the_guest_until_it_is_back", async (session) => {

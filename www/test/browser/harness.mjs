@@ -7,7 +7,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { find, launch } from "./browsers.mjs";
+import { find, inPath, launch } from "./browsers.mjs";
 import { skipped } from "./notes.mjs";
 import { Site } from "./server.mjs";
 
@@ -139,6 +139,7 @@ after(() => setTimeout(() => process.exit(), 5000).unref());
  *
  * @typedef {object} Options
  * @property {Name[]} [only] The browsers that can do it.
+ * @property {string[]} [needs] Programs without which it is skipped, but not in CI.
  * @property {number} [timeout]
  * @callback It
  * @param {string} name
@@ -161,8 +162,13 @@ export function inBrowsers(what, define) {
         running = await launch(name, program);
       });
       after(async () => running?.close());
-      define((title, body, { only, timeout = 180_000 } = {}) => {
+      define((title, body, { only, needs = [], timeout = 180_000 } = {}) => {
         if (only && !only.includes(name)) return;
+        const absent = needs.find((program) => inPath(program) === undefined);
+        if (absent !== undefined && !process.env.CI) {
+          skipped(`${title} in ${name}`, `${absent} is not installed`);
+          return test(title, { skip: `${absent} is not installed` }, () => {});
+        }
         test(title, { timeout }, async () => {
           await new Session(name, running.browser, title).run(body);
         });

@@ -88,6 +88,6 @@ inBrowsers("kills", (it) => {
       counted(`kills of a worker that writes (${session.name})`, KILLS);
       assert.ok(synced > KILLS / 2, `only ${synced} syncs in ${KILLS} rounds`);
     },
-    { timeout: 120_000 + KILLS * 60_000 },
+    { needs: ["mke2fs", "e2fsck"], timeout: 120_000 + KILLS * 60_000 },
   );
 });
