@@ -15,7 +15,8 @@
 
 /**
  * Traces a page of Chromium's while `body` runs, and gives its longest task in milliseconds: by
- * the clock, and of the processor, which is what counts where the machine has other work too.
+ * the clock, and of the processor, which is what counts where the machine has other work too;
+ * and what that was busy with.
  * @param {Page} page
  * @param {() => Promise<void>} body
  */
@@ -39,6 +40,27 @@ export async function longestTask(page, body) {
   const tasks = events.filter(
     ({ name, pid, tid }) => /RunTask$/.test(name) && pid === mark?.pid && tid === mark.tid,
   );
-  const most = (/** @type {(task: Event) => number} */ of) => Math.max(0, ...tasks.map(of)) / 1000;
-  return { count: tasks.length, clock: most(({ dur = 0 }) => dur), processor: most(({ tdur = 0 }) => tdur) };
+  const most = (/** @type {(task: Event) => number} */ of) => Math.max(0, ...tasks.map(of));
+  const processor = most(({ tdur = 0 }) => tdur);
+  const longest = tasks.find(({ tdur }) => tdur === processor);
+  return {
+    count: tasks.length,
+    clock: most(({ dur = 0 }) => dur) / 1000,
+    processor: processor / 1000,
+    inside: longest ? inside(longest, events) : [],
+  };
+}
+
+/**
+ * What a task was busy with: the events within it that took a good part of it.
+ * @param {Event} task
+ * @param {Event[]} events
+ */
+function inside(task, events) {
+  const { pid, tid, ts, dur = 0, tdur = 0 } = task;
+  return events
+    .filter((event) => event !== task && event.pid === pid && event.tid === tid)
+    .filter((event) => event.ts >= ts && event.ts + (event.dur ?? 0) <= ts + dur)
+    .filter((event) => (event.tdur ?? 0) > tdur / 5)
+    .map((event) => `${event.name} ${(event.tdur ?? 0) / 1000} ms`);
 }
