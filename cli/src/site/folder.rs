@@ -1,5 +1,6 @@
 //! Files of a site: written at once or not at all, and only where they are not there already.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -7,8 +8,13 @@ use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 
+use virtarium_backends::disk::chunks::{self, DEFAULT_CHUNK};
+
 use super::machine::{Encoding, FileRef};
+use crate::args::devices::ImageArg;
+use crate::host::block::ImageFormat;
 use crate::image::cache::{unwritable, write_atomically};
+use crate::image::chunk::{Chunking, chunk};
 use crate::image::digest::{Hashing, Sha256};
 use crate::image::progress::Progress;
 
@@ -37,6 +43,38 @@ impl Folder {
             written: 0,
             kept: 0,
         })
+    }
+
+    /// Puts a raw disk into the folder in chunks, which all disks share. The URL of its manifest is
+    /// relative to a folder of the site.
+    ///
+    /// # Errors
+    /// If it cannot be read, or a chunk not written.
+    pub fn put_disk(&mut self, name: &str, disk: &Path) -> Result<String> {
+        let path = format!("disks/{name}/manifest.txt");
+        let manifest = self.root.join(&path);
+        if let Some(parent) = manifest.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| unwritable(parent, error))?;
+        }
+        let chunking = Chunking {
+            image: ImageArg {
+                path: disk.to_owned(),
+                format: ImageFormat::Raw,
+            },
+            manifest,
+            folder: "../../chunks/".to_owned(),
+            chunk_size: DEFAULT_CHUNK,
+            encoding: chunks::Encoding::Gzip,
+        };
+        let before = std::fs::read(&chunking.manifest).ok();
+        let made = chunk(&chunking, &self.progress)?;
+        let same = before.is_some() && before == std::fs::read(&chunking.manifest).ok();
+        let manifest = made.manifest;
+        let files = (0..manifest.count()).filter_map(|index| manifest.hash(index));
+        let files = files.collect::<BTreeSet<_>>().len() as u64;
+        self.written += made.written + u64::from(!same);
+        self.kept += files.saturating_sub(made.written) + u64::from(same);
+        Ok(format!("../{path}"))
     }
 
     /// Files that were written, and that were there already.
@@ -113,6 +151,8 @@ fn unpacks_to(path: &Path, sha256: Sha256, size: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use virtarium_backends::disk::chunks::Manifest;
+
     use super::*;
     use crate::image::testing::directory;
 
@@ -159,6 +199,31 @@ mod tests {
             assert_eq!(folder.counts(), (1, 0));
             assert_eq!(std::fs::read(&path).unwrap(), packed);
         }
+        // Disks have chunks, and share them.
+        for (name, first) in [("one", 1), ("two", 1), ("three", 2)] {
+            let disk = dir.path().join(name);
+            let mut content = vec![first; 256 << 10];
+            content.resize(600 << 10, 0);
+            content.extend([7; 512]);
+            std::fs::write(&disk, content).unwrap();
+        }
+        let mut disks = folder(&site);
+        let mut put = |name: &str| {
+            let before = disks.counts();
+            let url = disks.put_disk(name, &dir.path().join(name)).unwrap();
+            assert_eq!(url, format!("../disks/{name}/manifest.txt"));
+            let (written, kept) = disks.counts();
+            (written - before.0, kept - before.1)
+        };
+        assert_eq!(put("one"), (3, 0));
+        assert_eq!(put("one"), (0, 3));
+        assert_eq!(put("two"), (1, 2));
+        assert_eq!(put("three"), (2, 1));
+        let text = std::fs::read_to_string(site.join("disks/one/manifest.txt")).unwrap();
+        let manifest = Manifest::parse(text.as_bytes()).unwrap();
+        let chunk = site.join("disks/one").join(manifest.path_of(0));
+        assert!(chunk.is_file(), "{}", chunk.display());
+
         let mut other = folder(&site);
         other.put("a/b.txt", b"other").unwrap();
         assert_eq!(other.counts(), (1, 0));

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::image::{self, Guest, Options};
 
 /// Names of the guests.
-pub const NAMES: [&str; 2] = ["small", "busybox"];
+pub const NAMES: [&str; 3] = ["small", "busybox", "debian"];
 
 /// What a page has to know of a guest that the guest's files do not say.
 pub struct Profile {
@@ -21,7 +21,7 @@ pub struct Profile {
 }
 
 /// In the order in which a page offers them: the quickest first.
-pub const PROFILES: [Profile; 2] = [
+pub const PROFILES: [Profile; 3] = [
     Profile {
         name: NAMES[0],
         title: "Linux with a shell (small kernel)",
@@ -33,6 +33,12 @@ pub const PROFILES: [Profile; 2] = [
         title: "Linux with a shell (Debian's kernel)",
         first_console: 0,
         ready: "virtarium:~# ",
+    },
+    Profile {
+        name: NAMES[2],
+        title: "Debian",
+        first_console: 0,
+        ready: "virtarium login: ",
     },
 ];
 
@@ -94,8 +100,8 @@ mod tests {
         };
         assert_eq!(chosen(&[]), ["busybox"]);
         assert_eq!(
-            chosen(&["busybox", "small", "busybox"]),
-            ["busybox", "small"]
+            chosen(&["debian", "busybox", "debian"]),
+            ["debian", "busybox"]
         );
     }
 

@@ -4,6 +4,8 @@
 //! index.html, ...          the page's own files
 //! machines/NAME.json       what the page boots; index.json lists them
 //! files/SHA256.gz          kernels and initial RAM file systems, by what they unpack to
+//! disks/NAME/manifest.txt  disks, in chunks
+//! chunks/HH/SHA256.gz      the chunks of all disks
 //! SOURCES.md, sources/     where the sources are
 //! ```
 
@@ -23,7 +25,7 @@ mod sources;
 
 use folder::Folder;
 use guests::Profile;
-use machine::{Entry, MachineFile};
+use machine::{DiskRef, Entry, MachineFile};
 use sources::Sources;
 
 /// Does what the command line says.
@@ -79,6 +81,13 @@ fn add(folder: &mut Folder, profile: &Profile, guest: &Guest) -> Result<MachineF
         Some(path) => Some(folder.put_by_hash(&format!("{name}'s initrd"), path)?),
         None => None,
     };
+    let mut disks = Vec::new();
+    if let Some(disk) = &guest.disk {
+        disks.push(DiskRef {
+            name: "root".to_owned(),
+            manifest: folder.put_disk(name, disk)?,
+        });
+    }
     Ok(MachineFile {
         virtarium: machine::VERSION,
         title: profile.title.to_owned(),
@@ -87,7 +96,7 @@ fn add(folder: &mut Folder, profile: &Profile, guest: &Guest) -> Result<MachineF
         append: profile.append(guest),
         kernel,
         initrd,
-        disks: Vec::new(),
+        disks,
         consoles: 2,
         agent: Some(1),
         rng: true,

@@ -229,9 +229,9 @@ fn programs_have_a_shell_in_debian() {
     let disk = RawFile::open(disk, true, false).expect("the disk");
     let disk = Forgetful::new(Box::new(disk));
     let sectors = Backend::capacity(&disk) / SECTOR_SIZE;
-    let config = page("busybox", &guest, config("debian"), Some(sectors));
+    let config = page("debian", &guest, config("debian"), Some(sectors));
     let mut program = Program::start(config, vec![Snapshot(disk)]);
-    program.guest.expect_on(TERMINAL, "virtarium login: ");
+    program.guest.expect_on(TERMINAL, profile("debian").ready);
     program.check();
     assert_eq!(program.output("cat /proc/1/comm"), "systemd\n");
     program.output("systemctl is-system-running --wait");
