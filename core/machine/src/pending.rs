@@ -219,6 +219,14 @@ impl Pending {
         self.requests.first().map(|request| request.due)
     }
 
+    /// The same for a guest that goes by the host's clock: what is due and not answered is nothing to
+    /// wake up for, its answer is.
+    pub fn deadline_ready(&self, now: Ticks) -> Option<Ticks> {
+        let mut requests = self.requests.iter();
+        let next = requests.find(|request| request.due > now || request.result.is_some());
+        next.map(|request| request.due)
+    }
+
     /// The next completion to show the guest at `now`: `Ok(None)` when none is due, `Err` when
     /// one is due that the host has not answered yet.
     pub fn pop(&mut self, now: Ticks) -> Result<Option<Completion>, Waiting> {

@@ -241,6 +241,11 @@ impl Machine {
         }
     }
 
+    /// What the real-time clock shows at the next power-on: seconds since 1970.
+    pub fn set_epoch(&mut self, epoch: u64) {
+        self.config.epoch = epoch;
+    }
+
     /// The configuration that the machine was built from.
     pub fn config(&self) -> &MachineConfig {
         &self.config

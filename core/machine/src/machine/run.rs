@@ -171,8 +171,12 @@ impl Machine {
             // The highest value of `stimecmp` switches the timer off.
             (at != u64::MAX).then(|| now.after(Ticks(ahead)))
         });
+        let completion = match self.time.kind() {
+            Clock::Deterministic => self.board.pending.deadline(),
+            Clock::Host => self.board.pending.deadline_ready(now),
+        };
         timers
-            .chain(self.board.pending.deadline())
+            .chain(completion)
             .chain(self.board.aclint.deadline(now))
             .chain(self.board.rtc.deadline(now))
             .min()

@@ -118,6 +118,29 @@ impl Rig {
     }
 }
 
+// A host that takes its time must not be asked for it again and again.
+#[test]
+fn by_the_hosts_clock_nobody_wakes_for_a_request_that_is_not_answered() {
+    let mut rig = Rig::new();
+    rig.submit(0, read(0, 1));
+    rig.submit(0, read(1, 2));
+    let due = rig.pending.deadline().unwrap();
+    assert_eq!(
+        rig.pending.deadline_ready(Ticks(0)),
+        Some(due),
+        "not yet due"
+    );
+    let late = Ticks(u64::MAX);
+    assert_eq!(rig.pending.deadline_ready(late), None, "due, not answered");
+    rig.finish(1);
+    assert!(
+        rig.pending.deadline_ready(late) > Some(due),
+        "the second is"
+    );
+    assert_eq!(rig.pending.pop_ready(late).unwrap().tag, 1);
+    assert_eq!(rig.pending.deadline_ready(late), None);
+}
+
 #[test]
 fn read_waits_for_the_write_before_it_and_the_write_for_the_read() {
     let mut rig = Rig::new();
