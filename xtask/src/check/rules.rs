@@ -9,13 +9,14 @@ use crate::workspace;
 const LINES: usize = 800;
 
 /// Files that a tool writes, or whose text is given: their length and their words are not ours.
-const GIVEN: [&str; 6] = [
+const GIVEN: [&str; 7] = [
     "Cargo.lock",
     "fuzz/Cargo.lock",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "guest/images/debian.lock",
     "guest/images/debian-archive-trixie.asc",
+    "www/package-lock.json",
 ];
 
 /// Where `unsafe` may be opened, and why it is needed there.
@@ -47,6 +48,14 @@ const PLACES: [&str; 5] = [
     concat!("/ro", "ot/"),
     concat!("C:\\", "Users"),
 ];
+
+/// Also the home of a guest's first user.
+const GUESTS_HOME: &str = PLACES[3];
+
+/// Whether a file may name places in a guest: the page brings files there.
+fn shows_guests(path: &str) -> bool {
+    path.starts_with("www/") || path == "docs/page.md"
+}
 
 /// Hosts that serve packages. Which one is asked is a setting of the machine that asks.
 const HOSTS: [&str; 13] = [
@@ -94,6 +103,7 @@ fn in_line(path: &str, line: &str) -> Vec<String> {
         let place = PLACES
             .iter()
             .copied()
+            .filter(|place| *place != GUESTS_HOME || !shows_guests(path))
             .chain((here.len() > 1).then_some(&*here))
             .find(|place| names_place(line, place));
         found.extend(place.map(|place| format!("a path of one machine ({place}...)")));
@@ -188,6 +198,8 @@ mod tests {
         ));
         assert!(!found("cli/a.rs", &format!("https://host{}me", PLACES[0])));
         assert!(!found("guest/init", &format!("cd {}", PLACES[3])));
+        assert!(!found("www/a.js", &format!("cd {}", PLACES[3])));
+        assert!(found("www/a.js", &format!("cd {}", PLACES[0])));
     }
 
     #[test]
