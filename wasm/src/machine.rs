@@ -47,6 +47,8 @@ pub struct Machine {
     host: WebHost,
     /// Guest time at which something happens, as of the last run.
     until: Option<Ticks>,
+    /// Something came since the last run that the guest may have waited for.
+    touched: bool,
     exit_code: u32,
 }
 
@@ -86,6 +88,7 @@ impl Machine {
             machine,
             host: WebHost::new(disks, consoles),
             until: None,
+            touched: false,
             exit_code: 0,
         })
     }
@@ -93,6 +96,7 @@ impl Machine {
     /// Runs up to `budget` instructions. `now` is the worker's time in milliseconds.
     pub fn run(&mut self, budget: f64, now: f64) -> Stop {
         let now = Nanos((now * NANOS_PER_MS) as u64);
+        self.touched = false;
         match self.machine.run(budget as u64, now, &mut self.host) {
             // Nobody sets breakpoints here.
             Exit::Budget | Exit::Halted(_) => Stop::Budget,
@@ -113,8 +117,19 @@ impl Machine {
     #[wasm_bindgen(js_name = idleFor)]
     #[must_use]
     pub fn idle_for(&self) -> Option<f64> {
+        if self.touched {
+            return Some(0.0);
+        }
         let ticks = self.until?.0.saturating_sub(self.machine.now().0);
         Some(ticks as f64 * NANOS_PER_TICK as f64 / NANOS_PER_MS)
+    }
+
+    /// Whether something came since the last run that the guest may have waited for: input, or what
+    /// a disk was asked for.
+    #[wasm_bindgen(getter)]
+    #[must_use]
+    pub fn touched(&self) -> bool {
+        self.touched
     }
 
     /// What the guest said when it switched itself off; 0 means success.
@@ -122,6 +137,12 @@ impl Machine {
     #[must_use]
     pub fn exit_code(&self) -> u32 {
         self.exit_code
+    }
+
+    /// What the real-time clock shows at the next [`Machine::reset`]: seconds since 1970.
+    #[wasm_bindgen(js_name = setEpoch)]
+    pub fn set_epoch(&mut self, seconds: f64) {
+        self.machine.set_epoch(seconds as u64);
     }
 
     /// Switches the machine off and on.
@@ -147,15 +168,18 @@ impl Machine {
     /// Types into a console (-1: the UART). Returns how many bytes were taken; the rest may be
     /// offered again when the guest has run.
     pub fn input(&mut self, console: i32, bytes: &[u8]) -> usize {
-        match id(console) {
-            Some(console) => self.machine.console_input(console, bytes, &mut self.host),
-            None => 0,
-        }
+        let Some(console) = id(console) else {
+            return 0;
+        };
+        let taken = self.machine.console_input(console, bytes, &mut self.host);
+        self.touched |= taken > 0;
+        taken
     }
 
     /// A console's terminal has another size, in characters.
     pub fn resize(&mut self, console: i32, cols: u16, rows: u16) {
         if let Some(console) = id(console) {
+            self.touched = true;
             self.machine
                 .console_resize(console, cols, rows, &mut self.host);
         }
@@ -337,6 +361,7 @@ impl Machine {
     fn answer(&mut self, disk: usize) {
         if let Some(plugged) = self.host.disks.get_mut(disk) {
             for (token, result) in plugged.take_answers() {
+                self.touched = true;
                 self.machine.complete(token, result);
             }
         }

@@ -33,12 +33,14 @@ export const HEARTBEAT_LIMIT = 20000;
  */
 export const ERROR_CODES = Object.freeze([
   "no-wasm", "csp", "not-found", "offline", "integrity", "bad-machine", "bad-image", "memory",
-  "quota", "locked", "overlay-base", "range", "crashed", "aborted", "unsupported",
+  "quota", "storage", "locked", "overlay-base", "range", "changed", "crashed", "aborted",
+  "unsupported",
 ]);
 
 /**
  * @typedef {"no-wasm"|"csp"|"not-found"|"offline"|"integrity"|"bad-machine"|"bad-image"|"memory"
- *   |"quota"|"locked"|"overlay-base"|"range"|"crashed"|"aborted"|"unsupported"} ErrorCode
+ *   |"quota"|"storage"|"locked"|"overlay-base"|"range"|"changed"|"crashed"|"aborted"
+ *   |"unsupported"} ErrorCode
  */
 
 /**
@@ -200,9 +202,9 @@ export const ERROR_CODES = Object.freeze([
 /**
  * Said once after `create` for each disk, and whenever something changes. With `code` it is
  * trouble that the guest sees as an I/O error (`quota`, `offline`, `integrity`, `range`), or that
- * ends its writing (`evicted`, `changed`, `locked`); with `recovered` it is over.
+ * ends its writing (`storage`, `changed`, `locked`); with `recovered` it is over.
  * @typedef {{event: "disk", name: string, kind: "opfs"|"indexeddb"|"memory", persisted: boolean,
- *   code?: "quota"|"locked"|"evicted"|"changed"|"offline"|"integrity"|"range",
+ *   code?: "quota"|"storage"|"locked"|"changed"|"offline"|"integrity"|"range",
  *   error?: string, recovered?: boolean}} DiskEvent
  */
 

@@ -2,7 +2,8 @@
 
 export type ErrorCode =
   | "no-wasm" | "csp" | "not-found" | "offline" | "integrity" | "bad-machine" | "bad-image" | "memory"
-  | "quota" | "locked" | "overlay-base" | "range" | "crashed" | "aborted" | "unsupported";
+  | "quota" | "storage" | "locked" | "overlay-base" | "range" | "changed" | "crashed" | "aborted"
+  | "unsupported";
 
 export const ERROR_CODES: readonly ErrorCode[];
 export const PROTOCOL: number;
@@ -89,7 +90,7 @@ export interface DiskNews {
   name: string;
   kind: StorageKind;
   persisted: boolean;
-  code?: "quota" | "locked" | "evicted" | "changed" | "offline" | "integrity" | "range";
+  code?: "quota" | "locked" | "storage" | "changed" | "offline" | "integrity" | "range";
   error?: string;
   recovered?: boolean;
 }

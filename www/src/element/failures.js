@@ -54,6 +54,11 @@ export const FAILURES = {
     advice: "What the machine writes can no longer be kept. Free some space on this device or in this browser's storage, then try again.",
     actions: ["retry", "export", "details"],
   },
+  storage: {
+    title: "The browser does not keep the disk",
+    advice: "It refuses to read or write what it has stored for this page. A private window, or site data that is blocked or was cleared, can be the reason; the line below has the browser's own words.",
+    actions: ["retry", "details"],
+  },
   locked: {
     title: "The machine is open in another tab",
     advice: "A disk can be used in one place at a time. Close the other tab, or use the machine here: it starts here, and the other one stops.",
@@ -68,6 +73,11 @@ export const FAILURES = {
     title: "The server cannot give parts of the disk",
     advice: "A disk without a manifest needs a server that answers Range requests, and gives the same file each time.",
     actions: ["retry", "details"],
+  },
+  changed: {
+    title: "The disk on the server was replaced",
+    advice: "It is another one than when the machine was started, and the two must not be mixed. Start the machine anew to use the new one.",
+    actions: ["restart", "details"],
   },
   crashed: {
     title: "The machine has stopped working",
@@ -89,7 +99,7 @@ export const FAILURES = {
 /** What a disk's trouble while the machine runs means. @type {Record<string, string>} */
 export const DISK_TROUBLE = {
   quota: "The browser's storage is full: the guest's writes fail. Free some space, or export the disk.",
-  evicted: "The browser has thrown away what was kept of this disk. Export it now, while it is still in memory.",
+  storage: "The browser does not keep what is written any more. Export the disk now: what the machine has in memory is in it.",
   changed: "The disk on the server has been replaced. What has not been read yet cannot be read any more: reload the page.",
   offline: "The server cannot be reached: the guest waits for its disk.",
   integrity: "A piece of the disk arrived damaged, again and again: the guest sees a read error.",

@@ -23,6 +23,8 @@ const RANGE = 256 << 10;
 const MOST_MANIFEST = 512 << 20;
 /** Bytes of an exported file that are read at a time. */
 const PIECE = 1 << 20;
+/** How many of them are held at a time. */
+const PIECES = 64;
 
 /**
  * Where the chunks of an image come from.
@@ -42,6 +44,12 @@ export class PluggedDisk {
   #fetching = 0;
   #writing = false;
   #closed = false;
+  /** Whether the file was let go of, and what is settled when it is there. */
+  #away = false;
+  #there = Promise.resolve();
+  #back = () => {};
+  /** Whether the page was told of a chunk that could not be had. */
+  #troubled = false;
 
   /**
    * @param {MachineDisk} info
@@ -51,8 +59,9 @@ export class PluggedDisk {
    * @param {boolean} persisted
    * @param {(event: DiskEvent) => void} tell
    * @param {() => void} wake
+   * @param {(error: unknown) => void} onError the machine is broken
    */
-  constructor(info, place, source, size, persisted, tell, wake) {
+  constructor(info, place, source, size, persisted, tell, wake, onError) {
     this.info = info;
     this.place = place;
     this.source = source;
@@ -60,6 +69,7 @@ export class PluggedDisk {
     this.persisted = persisted;
     this.tell = tell;
     this.wake = wake;
+    this.onError = onError;
   }
 
   get name() {
@@ -88,15 +98,15 @@ export class PluggedDisk {
         break;
       }
       this.#fetching += 1;
-      void this.#fetch(machine, this.source, chunk);
+      this.#fetch(machine, this.source, chunk).catch(this.onError);
     }
     if (this.place.database) {
-      void this.#write(machine, false);
+      this.#write(machine, false).catch(this.onError);
     }
     const refusal = machine.takeRefusal(this.#number);
     if (refusal !== undefined) {
       const full = refusal.startsWith("QuotaExceededError");
-      this.say(full ? "quota" : "evicted", `the browser refuses to write the disk ${this.name} (${refusal})`);
+      this.say(full ? "quota" : "storage", `the browser refuses to write the disk ${this.name} (${refusal})`);
     }
   }
 
@@ -109,7 +119,11 @@ export class PluggedDisk {
       return;
     }
     if (!machine.flush(this.#number)) {
-      throw failure("storage", `the disk ${this.name} cannot be flushed (${machine.takeRefusal(this.#number) ?? "no reason is given"})`);
+      const why = machine.takeRefusal(this.#number) ?? "no reason is given";
+      const code = why.startsWith("QuotaExceededError") ? "quota" : "storage";
+      const text = `the disk ${this.name} cannot be flushed (${why})`;
+      this.say(code, text);
+      throw failure(code, text);
     }
     while (this.#writing) {
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -121,6 +135,10 @@ export class PluggedDisk {
   detach() {
     this.#machine?.detach(this.#number);
     this.place.lock?.release();
+    if (!this.#away) {
+      this.#away = true;
+      this.#there = new Promise((resolve) => (this.#back = () => resolve(undefined)));
+    }
   }
 
   /**
@@ -139,6 +157,8 @@ export class PluggedDisk {
       this.place.lock?.release();
       throw error;
     }
+    this.#away = false;
+    this.#back();
   }
 
   /** The end. What is on its way is dropped. */
@@ -146,12 +166,14 @@ export class PluggedDisk {
     this.detach();
     this.#closed = true;
     this.#machine = null;
+    this.#back();
     this.place.database?.close();
   }
 
   /** The overlay, as docs/disk-format.md describes it. */
-  exportOverlay() {
-    const parts = [];
+  async exportOverlay() {
+    /** @type {BlobPart[]} */
+    let parts = [];
     for (let at = 0; this.#machine; at += PIECE) {
       const bytes = this.#machine.readOverlay(this.#number, at, PIECE);
       if (!bytes) {
@@ -161,6 +183,11 @@ export class PluggedDisk {
         break;
       }
       parts.push(/** @type {Uint8Array<ArrayBuffer>} */ (bytes));
+      if (parts.length >= PIECES) {
+        // The browser may keep it elsewhere than in memory; and calls are heard.
+        parts = [new Blob(parts)];
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
     }
     return new Blob(parts, { type: "application/octet-stream" });
   }
@@ -187,6 +214,8 @@ export class PluggedDisk {
     try {
       const path = machine.chunkPath(this.#number, chunk) ?? "";
       let bytes = await source.fetch(chunk, path);
+      // What waits for it may write, and the file may be let go of.
+      await this.#there;
       while (!this.#closed) {
         try {
           machine.fetched(this.#number, chunk, bytes);
@@ -196,16 +225,27 @@ export class PluggedDisk {
             throw error;
           }
           bytes = await source.corrupt(chunk, path, error.message);
+          await this.#there;
         }
       }
       source.good(chunk);
+      if (this.#troubled && !this.#closed) {
+        this.#troubled = false;
+        this.tell({ event: "disk", name: this.name, kind: this.place.kind, persisted: this.persisted, code: "offline", recovered: true });
+      }
     } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) {
+        this.#closed = true;
+        throw error;
+      }
+      await this.#there;
       if (this.#closed) {
         return;
       }
       const { code, message } = /** @type {{code?: unknown, message?: string}} */ (error ?? {});
       machine.fetchFailed(this.#number, chunk);
       const told = /** @type {DiskEvent["code"]} */ (["changed", "integrity", "range"].includes(String(code)) ? code : "offline");
+      this.#troubled ||= told === "offline";
       this.say(told, `${message ?? error}`);
     } finally {
       this.#fetching -= 1;
@@ -229,21 +269,31 @@ export class PluggedDisk {
       for (let batch; (batch = machine.takeBatch(this.#number, all)); ) {
         try {
           await this.place.database.write(/** @type {any} */ (batch));
+          if (this.#closed) {
+            return;
+          }
           machine.batchDone(this.#number, true, false);
+          this.wake();
+          if (all) {
+            // It holds everything from before; a guest that runs writes on.
+            break;
+          }
         } catch (error) {
+          if (this.#closed) {
+            return;
+          }
           const { code, message } = /** @type {{code?: string, message?: string}} */ (error);
           machine.batchDone(this.#number, false, code === "quota");
-          this.say(code === "quota" || code === "locked" ? code : "evicted", message ?? String(error));
+          this.wake();
+          this.say(code === "quota" || code === "locked" ? code : "storage", message ?? String(error));
           if (all) {
             throw error;
           }
           break;
         }
-        this.wake();
       }
     } finally {
       this.#writing = false;
-      this.wake();
     }
   }
 }
@@ -258,15 +308,23 @@ export class PluggedDisk {
  * @param {(event: DiskEvent) => void} options.tell
  * @param {(event: import("../protocol.js").ProgressEvent) => void} options.progress
  * @param {() => void} options.wake
+ * @param {(error: unknown) => void} options.onError
  * @returns {Promise<{plugged: PluggedDisk, disk: Disk}[]>}
  */
-export async function openDisks(infos, { persist, steal, onLost, tell, progress, wake }) {
-  const persisted = persist !== null && ((await navigator.storage?.persisted?.()) ?? false);
+export async function openDisks(infos, { persist, steal, onLost, tell, progress, wake, onError }) {
+  const persisted = persist !== null && ((await navigator.storage?.persisted?.().catch(() => false)) ?? false);
   /** @type {{plugged: PluggedDisk, disk: Disk}[]} */
   const opened = [];
   try {
     for (const info of infos) {
-      const image = await openImage(info, tell, progress);
+      /** @type {PluggedDisk | null} */
+      let plugged = null;
+      const image = await openImage(info, (trouble) => {
+        const recovered = trouble.state === "over";
+        const { place, persisted } = plugged ?? { place: null, persisted: false };
+        const error = recovered ? undefined : trouble.error?.message;
+        tell({ event: "disk", name: info.name, kind: place?.kind ?? "memory", persisted, code: "offline", error, recovered });
+      }, progress);
       const keep = info.readonly ? null : persist;
       const place = await openPlace(keep, info.name, { steal, onLost: () => onLost(info.name) });
       let disk;
@@ -276,7 +334,7 @@ export async function openDisks(infos, { persist, steal, onLost, tell, progress,
         place.lock?.release();
         throw named(error, info.name);
       }
-      const plugged = new PluggedDisk(info, place, image.source, disk.size, persisted && place.kind !== "memory", tell, wake);
+      plugged = new PluggedDisk(info, place, image.source, disk.size, persisted && place.kind !== "memory", tell, wake, onError);
       opened.push({ plugged, disk });
     }
   } catch (error) {
@@ -295,7 +353,13 @@ export async function openDisks(infos, { persist, steal, onLost, tell, progress,
  * @param {import("virtarium-wasm").Storage} storage
  */
 export async function checkOverlay(info, storage) {
-  const image = await openImage(info, () => {}, () => {});
+  let image;
+  try {
+    image = await openImage(info, () => {}, () => {});
+  } catch (error) {
+    storage.free();
+    throw error;
+  }
   try {
     Disk.open(storage, image.base, 0).free();
   } catch (error) {
@@ -306,17 +370,11 @@ export async function checkOverlay(info, storage) {
 /**
  * What is known of a disk's image before any of it is fetched.
  * @param {MachineDisk} info
- * @param {(event: DiskEvent) => void} tell
+ * @param {(trouble: {state: string, url: string, error?: Error}) => void} onTrouble
  * @param {(event: import("../protocol.js").ProgressEvent) => void} progress
  * @returns {Promise<{base: Base, source: Source | null}>}
  */
-async function openImage(info, tell, progress) {
-  /** @param {{state: string, url: string, error?: Error}} trouble */
-  const onTrouble = (trouble) => {
-    const recovered = trouble.state === "over";
-    const error = recovered ? undefined : trouble.error?.message;
-    tell({ event: "disk", name: info.name, kind: "memory", persisted: false, code: "offline", error, recovered });
-  };
+async function openImage(info, onTrouble, progress) {
   if (info.manifest !== undefined) {
     progress({ event: "progress", phase: "manifest", what: info.name, loaded: 0, total: 0 });
     const text = await fetchFile({ url: info.manifest }, { hash: sha256, limit: MOST_MANIFEST, cache: "no-cache" });

@@ -61,6 +61,11 @@ export class Loop {
     this.#cancelTimer();
   }
 
+  /** The count of `runTo` counts no more. */
+  forgetCount() {
+    this.#runsTo = Infinity;
+  }
+
   /**
    * Runs to an instruction count and then stops with `"count"`.
    * @param {number} count
@@ -132,7 +137,10 @@ export class Loop {
         break;
       }
       case Stop.Waiting:
-        // Whatever it waits for wakes the loop.
+        // Whatever it waits for wakes the loop, unless it has come already.
+        if (machine.touched) {
+          this.wake();
+        }
         break;
       case Stop.Off:
         this.#running = false;

@@ -12,13 +12,16 @@ import { failure } from "./failure.js";
 import { Consoles } from "./consoles.js";
 import { Loop } from "./loop.js";
 import { fetchParts, loadModule } from "./parts.js";
-import { blocksOf } from "./storage.js";
+import { MAGIC, blocksOf } from "./storage.js";
 import { Usage } from "./usage.js";
 
 /** @typedef {import("../protocol.js").CreateOptions} CreateOptions */
 /** @typedef {import("../protocol.js").WorkerEvent} WorkerEvent */
 /** @typedef {import("../protocol.js").WorkerState} WorkerState */
 /** @typedef {import("./disks.js").PluggedDisk} PluggedDisk */
+
+/** A machine that is started so long after it was built has its clock set again. */
+const LATE_MS = 2000;
 
 export class Session {
   #post;
@@ -42,6 +45,12 @@ export class Session {
   /** @type {Promise<unknown>} */
   #turn = Promise.resolve();
   #panic = "";
+  /** When the machine was built, as the wall clock has it. */
+  #builtAt = 0;
+  /** A disk that another tab took. */
+  #lostName = "";
+  /** Disks that were replaced and not opened since. @type {Set<string>} */
+  #replaced = new Set();
 
   /** @param {(event: WorkerEvent, transfer?: Transferable[]) => void} post */
   constructor(post) {
@@ -61,6 +70,8 @@ export class Session {
       this.#say("loading");
       await loadModule(options.wasmUrl, (event) => this.#post(event), (message) => (this.#panic = message));
       await this.#build();
+      // Only a new machine takes a disk from another tab.
+      this.#options = { ...options, steal: false };
       this.#say("created");
       return {
         consoles: options.machine.consoles,
@@ -74,8 +85,17 @@ export class Session {
       if (this.#state === "running") {
         return;
       }
+      if (this.#asleep !== null) {
+        // Its disks are not there before the page wakes up.
+        this.#asleep = true;
+        this.#say("running");
+        return;
+      }
       if (this.#state === "off") {
         await this.#rebuild();
+      } else if (this.#state === "created" && Date.now() - this.#builtAt > LATE_MS) {
+        // The guest's clock begins when the machine does.
+        this.#powerCycle();
       }
       this.#run();
     });
@@ -86,7 +106,13 @@ export class Session {
       if (this.#state !== "running") {
         return;
       }
+      if (this.#asleep !== null) {
+        this.#asleep = false;
+        this.#say("paused");
+        return;
+      }
       this.#loop?.stop();
+      this.#stopCounting();
       this.#around(0);
       this.#say("paused");
       await this.#flush();
@@ -100,8 +126,7 @@ export class Session {
         this.#run();
         return;
       }
-      this.#need().reset();
-      this.#consoles?.forget();
+      this.#powerCycle();
       this.#loop?.wake();
     });
   }
@@ -127,7 +152,8 @@ export class Session {
       if (this.#asleep !== null || !this.#machine || this.#state === "off") {
         return;
       }
-      this.#asleep = this.#loop?.running ?? false;
+      // The loop itself may stand still because the page lags behind.
+      this.#asleep = this.#state === "running";
       this.#loop?.stop();
       this.#around(0);
       try {
@@ -145,8 +171,16 @@ export class Session {
       if (this.#asleep === null) {
         return;
       }
-      for (const disk of this.#disks) {
-        await disk.attach(() => this.#lost(disk.name));
+      try {
+        for (const disk of this.#disks) {
+          await disk.attach(() => this.#lost(disk.name));
+        }
+      } catch (error) {
+        // All or none.
+        for (const disk of this.#disks) {
+          disk.detach();
+        }
+        throw error;
       }
       const ran = this.#asleep;
       this.#asleep = null;
@@ -162,6 +196,9 @@ export class Session {
    */
   write(console, bytes) {
     this.#need();
+    if (this.#state === "off") {
+      throw failure("unsupported", "the machine is off: nobody reads what is typed");
+    }
     const written = this.#consoles?.write(console, bytes);
     this.#loop?.wake();
     return written;
@@ -173,6 +210,9 @@ export class Session {
    * @param {number} rows
    */
   resize(console, cols, rows) {
+    if (console === 0 && this.#options) {
+      this.#options = { ...this.#options, cols, rows };
+    }
     this.#consoles?.resize(console, cols, rows);
     this.#loop?.wake();
   }
@@ -204,6 +244,9 @@ export class Session {
     if (this.#options?.clock !== "deterministic") {
       throw failure("unsupported", 'runTo needs the clock "deterministic": with the host\'s no count is the same twice');
     }
+    if (this.#counting || this.#asleep !== null || (this.#state !== "created" && this.#state !== "paused")) {
+      throw failure("unsupported", "runTo needs a machine that is created or paused, and counts once at a time");
+    }
     return new Promise((resolve, reject) => {
       this.#counting = { resolve, reject };
       this.#say("running");
@@ -215,13 +258,24 @@ export class Session {
   exportDisk(name) {
     return this.#inTurn(async () => {
       const disk = this.#disk(name);
-      const ran = this.#loop?.running;
+      if (this.#state === "off") {
+        if (this.#replaced.has(name)) {
+          throw failure("unsupported", `the disk ${name} was replaced: start the machine once, then export it`);
+        }
+        await disk.attach(() => {});
+        try {
+          return await disk.exportOverlay();
+        } finally {
+          disk.detach();
+        }
+      }
+      const ran = this.#state === "running" && this.#asleep === null;
       this.#loop?.stop();
       try {
         await disk.flush();
-        return disk.exportOverlay();
+        return await disk.exportOverlay();
       } finally {
-        if (ran) {
+        if (ran && this.#state === "running" && this.#asleep === null) {
           this.#loop?.start();
         }
       }
@@ -233,8 +287,12 @@ export class Session {
    * @param {Blob} overlay
    */
   importDisk(name, overlay) {
-    return this.#inTurn(() =>
-      this.#replace(name, async (disk) => {
+    return this.#inTurn(async () => {
+      // An empty file would pass for a disk that was never begun.
+      if ((await overlay.slice(0, MAGIC.length).text()) !== MAGIC) {
+        throw failure("bad-image", `disk ${name}: the file is no overlay (docs/disk-format.md)`);
+      }
+      return this.#replace(name, async (disk) => {
         const { file, database, kind } = disk.place;
         if (file) {
           const handle = await file.stage(overlay);
@@ -244,6 +302,7 @@ export class Session {
             await file.unstage();
             throw error;
           }
+          await file.approve();
           await file.settle();
         } else if (database) {
           const bytes = new Uint8Array(await overlay.arrayBuffer());
@@ -252,8 +311,8 @@ export class Session {
         } else {
           throw failure("unsupported", `the disk ${name} is kept in ${kind}, and what is imported would be gone with the machine`);
         }
-      }),
-    );
+      });
+    });
   }
 
   /** @param {string} name */
@@ -312,6 +371,7 @@ export class Session {
     const options = /** @type {CreateOptions} */ (this.#options);
     const { machine: info } = options;
     const progress = (/** @type {import("../protocol.js").ProgressEvent} */ event) => this.#post(event);
+    this.#lostName = "";
     const parts = await fetchParts(info, progress);
     const opened = await openDisks(info.disks, {
       persist: options.persist,
@@ -320,7 +380,15 @@ export class Session {
       tell: (event) => this.#post(event),
       progress,
       wake: () => this.#loop?.wake(),
+      onError: (error) => this.look(error),
     });
+    if (this.#lostName) {
+      for (const { plugged, disk } of opened) {
+        disk.free();
+        plugged.close();
+      }
+      throw failure("locked", `the disk ${this.#lostName} was taken over by another tab`);
+    }
     try {
       this.#machine = new Machine(assemble(options, parts, opened));
     } catch (error) {
@@ -330,6 +398,8 @@ export class Session {
       throw error;
     }
     const machine = this.#machine;
+    this.#builtAt = Date.now();
+    this.#replaced.clear();
     this.#disks = opened.map(({ plugged }, number) => {
       plugged.plug(machine, number);
       return plugged;
@@ -387,14 +457,34 @@ export class Session {
     } else if (stop === "count") {
       this.#counted();
     } else if (stop === "reset") {
-      this.#need().reset();
-      this.#consoles?.forget();
+      this.#powerCycle();
       this.#loop?.wake();
     } else {
       this.#counted();
       const code = this.#need().exitCode;
       void this.#inTurn(() => this.#switchOff(code)).catch((error) => this.look(error));
     }
+  }
+
+  /** Switches the machine off and on: with the time and the size of the terminal as they are now. */
+  #powerCycle() {
+    const machine = this.#need();
+    const { clock, epoch, cols, rows } = /** @type {CreateOptions} */ (this.#options);
+    if (clock !== "deterministic" && epoch === undefined) {
+      machine.setEpoch(Math.floor(Date.now() / 1000));
+    }
+    machine.reset();
+    this.#consoles?.forget();
+    if (cols !== undefined && rows !== undefined) {
+      this.#consoles?.resize(0, cols, rows);
+    }
+  }
+
+  /** Whoever waits for a count waits no more. */
+  #stopCounting() {
+    this.#counting?.reject(failure("aborted", "the machine was stopped before it came to that count"));
+    this.#counting = null;
+    this.#loop?.forgetCount();
   }
 
   #counted() {
@@ -412,6 +502,7 @@ export class Session {
       return;
     }
     this.#loop?.stop();
+    this.#stopCounting();
     this.#around(0);
     try {
       await this.#flush();
@@ -419,6 +510,7 @@ export class Session {
       for (const disk of this.#disks) {
         disk.detach();
       }
+      this.#consoles?.forget();
       this.#asleep = null;
       this.#say("off", code);
     }
@@ -435,7 +527,14 @@ export class Session {
    * @param {string} name
    */
   #lost(name) {
+    this.#lostName = name;
+    if (this.#disks.length === 0) {
+      // It is being built: that ends when it comes to that.
+      return;
+    }
     this.#loop?.stop();
+    this.#stopCounting();
+    this.#consoles?.forget();
     for (const disk of this.#disks) {
       disk.detach();
       if (disk.name === name) {
@@ -456,16 +555,16 @@ export class Session {
       throw failure("unsupported", "a disk can be replaced while the machine is off: stop it first");
     }
     const disk = this.#disk(name);
-    const { lock, database } = disk.place;
+    const { lock } = disk.place;
     for (const each of this.#disks) {
       each.detach();
     }
-    await lock?.retake(() => {});
     try {
+      await lock?.retake(() => {});
       await change(disk);
+      this.#replaced.add(name);
     } finally {
       lock?.release();
-      database?.close();
       if (this.#state === "created") {
         this.#tearDown();
         await this.#build();
@@ -474,6 +573,8 @@ export class Session {
   }
 
   #tearDown() {
+    this.#consoles?.forget();
+    this.#stopCounting();
     this.#loop?.close();
     for (const disk of this.#disks) {
       disk.close();

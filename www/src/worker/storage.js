@@ -66,6 +66,8 @@ export class Lock {
   #name;
   /** @type {(() => void) | null} */
   #release = null;
+  /** Settled when others can have the lock. */
+  #gone = Promise.resolve();
 
   /** @param {string} name */
   constructor(name) {
@@ -84,7 +86,15 @@ export class Lock {
       return null;
     }
     const lock = new Lock(name);
-    await lock.#hold(steal, onLost);
+    try {
+      await lock.#hold(steal, onLost);
+    } catch (error) {
+      // Site data that is blocked: there is nothing to lock either.
+      if (isNamed(error, "SecurityError")) {
+        return null;
+      }
+      throw error;
+    }
     return lock;
   }
 
@@ -93,6 +103,8 @@ export class Lock {
    * @param {() => void} onLost
    */
   async retake(onLost) {
+    // Of its own release a lock hears later.
+    await this.#gone;
     await this.#hold(false, onLost);
   }
 
@@ -118,6 +130,10 @@ export class Lock {
           this.#release = () => release(undefined);
         });
       });
+      this.#gone = held.then(
+        () => {},
+        () => {},
+      );
       held.catch((error) => {
         // Stolen: the promise of whoever held it is rejected.
         if (this.#release) {
@@ -131,7 +147,7 @@ export class Lock {
 }
 
 /** How an overlay file begins, and the bytes of its two headers (docs/disk-format.md). */
-const MAGIC = "VTROVL\r\n";
+export const MAGIC = "VTROVL\r\n";
 const HEADERS = 8192;
 /** Bytes that are copied at a time. */
 const PIECE = 1 << 20;
@@ -214,9 +230,17 @@ export class File {
     for (;;) {
       try {
         const handle = await file.createSyncAccessHandle();
-        await this.#sign();
+        try {
+          await this.#sign();
+        } catch (error) {
+          handle.close();
+          throw error;
+        }
         return handle;
       } catch (error) {
+        if (isNamed(error, "QuotaExceededError")) {
+          throw failure("quota", "the browser has no room for the disk");
+        }
         if (!isNamed(error, "NoModificationAllowedError")) {
           throw failure("storage", `the browser does not open the disk's file: ${error}`);
         }
@@ -247,6 +271,7 @@ export class File {
    * @returns {Promise<FileSystemSyncAccessHandle>}
    */
   async stage(overlay) {
+    await this.#remove("checked");
     const file = await this.#folder.getFileHandle(`${this.#name}.import`, { create: true });
     const handle = await file.createSyncAccessHandle();
     try {
@@ -257,6 +282,11 @@ export class File {
       throw isNamed(error, "QuotaExceededError") ? failure("quota", "the browser has no room for the imported disk") : error;
     }
     return handle;
+  }
+
+  /** What was staged was checked: it is to take the file's place, whatever happens now. */
+  async approve() {
+    await this.#folder.getFileHandle(`${this.#name}.checked`, { create: true });
   }
 
   /** Forgets what was staged. Its handle must be closed. */
@@ -275,7 +305,7 @@ export class File {
     } catch {
       return;
     }
-    if ((await staged.slice(0, MAGIC.length).text()) === MAGIC) {
+    if (await this.#isApproved()) {
       const handle = await this.handle(true);
       try {
         await copyWhole(handle, staged);
@@ -283,14 +313,25 @@ export class File {
         handle.close();
       }
     }
-    // Else staging it was cut short.
+    // Else it was cut short before it was checked. The mark goes first: none is left for a later
+    // import.
+    await this.#remove("checked");
     await this.#remove("import");
   }
 
   /** Deletes the file. Its handle must be closed. */
   async delete() {
-    for (const end of ["import", "overlay", "owner"]) {
+    for (const end of ["checked", "import", "overlay", "owner"]) {
       await this.#remove(end);
+    }
+  }
+
+  async #isApproved() {
+    try {
+      await this.#folder.getFileHandle(`${this.#name}.checked`);
+      return true;
+    } catch {
+      return false;
     }
   }
 
