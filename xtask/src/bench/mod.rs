@@ -22,6 +22,7 @@ mod results;
 mod run;
 mod stats;
 mod subject;
+mod web;
 
 use crate::workspace;
 use programs::Program;
@@ -60,6 +61,12 @@ pub struct Options {
     /// Folder of the report: bench.md, bench.csv, bench.svg [default: target/bench]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Measure the page instead: from the click to the prompt, and an idle guest, in each browser
+    #[arg(long)]
+    web: bool,
+    /// The guest of --web; `small` compiles a kernel the first time
+    #[arg(long, value_name = "NAME", default_value = "small", requires = "web")]
+    guest: String,
     /// Give a machine up that has said nothing for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     patience: u64,
@@ -77,6 +84,9 @@ struct Ready {
 /// If a tool is missing, a machine does not run the programs, a file cannot be written, or a
 /// checksum is wrong.
 pub fn run(options: &Options) -> Result<()> {
+    if options.web {
+        return web::run(options);
+    }
     let programs = programs::select(&options.only)?;
     let work = workspace::target().join("bench");
     let native = work.join("native");
