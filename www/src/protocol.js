@@ -45,7 +45,8 @@ export const ERROR_CODES = Object.freeze([
 
 /**
  * An error as it crosses. `detail` has what a program may want: `{url, status}` of a request,
- * `{disk}`, `{needed, available}` in bytes.
+ * `{needed, available}` in bytes, `{disk, overlay}` of a disk that does not open: its name, and
+ * the file of what was written to it.
  * @typedef {{name: string, code: ErrorCode, message: string, detail?: Record<string, unknown>,
  *   stack?: string}} WireError
  */
@@ -93,6 +94,7 @@ export const ERROR_CODES = Object.freeze([
  * @property {Machine} machine          memory, cpus and append already as the page wants them
  * @property {string|null} persist      the name of the folder of overlays; null: nothing is kept
  * @property {boolean} [steal]          take the disks from another tab that has them
+ * @property {string[]} [discard]       names of disks of which what was written is thrown away
  * @property {"host"|"deterministic"} [clock]  default "host"
  * @property {string} [seed]            decimal or 0x hexadecimal, 64 bits
  * @property {number} [epoch]           seconds since 1970 that the guest's clock starts at

@@ -101,6 +101,8 @@ export interface VmOptions extends MachineChanges {
   persist?: string | null;
   /** Take the disks from another tab. */
   steal?: boolean;
+  /** Names of disks of which what was written is thrown away. */
+  discard?: string[];
   workerUrl?: string | URL;
   wasmUrl?: string | URL;
   /** What relative addresses are relative to; the page's. */

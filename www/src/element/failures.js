@@ -3,7 +3,7 @@
 /**
  * What a failure means, and what can be done: for each code a heading, a sentence of advice and
  * the buttons.
- * @typedef {"retry"|"steal"|"restart"|"export"|"details"|"fallback"} FailureAction
+ * @typedef {"retry"|"steal"|"restart"|"export"|"discard"|"details"|"fallback"} FailureAction
  * @typedef {{title: string, advice: string, actions: FailureAction[]}} Failure
  */
 
@@ -42,7 +42,7 @@ export const FAILURES = {
   "bad-image": {
     title: "The machine's image cannot be used",
     advice: "The kernel, its first file system or a disk is not of a kind that this machine starts.",
-    actions: ["retry", "details"],
+    actions: ["retry", "export", "discard", "details"],
   },
   memory: {
     title: "There is not enough memory",
@@ -66,8 +66,8 @@ export const FAILURES = {
   },
   "overlay-base": {
     title: "Your changes belong to another version of the disk",
-    advice: "The disk on the server has been replaced since you wrote to it, and what you wrote does not fit the new one. Export it to keep it, or reset the disk to begin anew.",
-    actions: ["export", "restart", "details"],
+    advice: "The disk on the server has been replaced since you wrote to it, and what you wrote does not fit the new one. Export it to keep it, then begin anew with the disk as it is now.",
+    actions: ["export", "discard", "details"],
   },
   range: {
     title: "The server cannot give parts of the disk",

@@ -7,7 +7,7 @@ import { plain } from "./text.js";
 /** @type {Record<FailureAction, string>} */
 const LABELS = {
   retry: "Try again", steal: "Use it here", restart: "Restart", export: "Export what was written",
-  details: "Copy details", fallback: "",
+  discard: "Begin anew", details: "Copy details", fallback: "",
 };
 
 /**
@@ -22,7 +22,11 @@ const LABELS = {
 export function showFailure(box, error, act, { fallback, home }, canExport) {
   home.append(fallback);
   const { title, advice, actions } = FAILURES[error.code] ?? FAILURES.crashed;
-  const buttons = actions.filter((action) => action !== "fallback" && (action !== "export" || canExport)).map((action, i) => {
+  // Some are about a disk that does not open: the worker says which, and what was written to it.
+  const possible = (/** @type {FailureAction} */ action) =>
+    action === "export" ? canExport || error.detail.overlay instanceof Blob
+      : action === "discard" ? typeof error.detail.disk === "string" : action !== "fallback";
+  const buttons = actions.filter(possible).map((action, i) => {
     const button = h("button", { type: "button", class: i === 0 && action !== "details" ? "push main" : "push", part: "button",
       onclick: () => act(action, button) }, LABELS[action]);
     return button;
@@ -42,7 +46,9 @@ export function showFailure(box, error, act, { fallback, home }, canExport) {
  */
 export function details(error, facts) {
   const lines = [`${error.code}: ${error.message}`];
-  for (const [name, value] of Object.entries({ ...error.detail, ...facts })) lines.push(`${name}: ${String(value)}`);
+  const { overlay, ...detail } = error.detail;
+  if (overlay instanceof Blob) lines.push(`overlay: ${overlay.size} bytes`);
+  for (const [name, value] of Object.entries({ ...detail, ...facts })) lines.push(`${name}: ${String(value)}`);
   if (error.workerStack) lines.push("", "in the worker:", error.workerStack);
   if (error.stack) lines.push("", error.stack);
   return lines.join("\n");

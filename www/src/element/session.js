@@ -52,17 +52,17 @@ export class Session {
 
   /**
    * Loads the machine, if there is none.
-   * @param {{steal?: boolean}} [how]
+   * @param {{steal?: boolean, discard?: string[]}} [how]
    * @returns {Promise<void>}
    */
-  load({ steal = false } = {}) {
-    this.#creating ??= this.#load(steal).finally(() => { this.#creating = undefined; });
+  load(how = {}) {
+    this.#creating ??= this.#load(how).finally(() => { this.#creating = undefined; });
     return this.#creating;
   }
 
   /**
    * Runs the machine, whatever state it is in.
-   * @param {{steal?: boolean}} [how]
+   * @param {{steal?: boolean, discard?: string[]}} [how]
    */
   async start(how = {}) {
     if (this.phase === "failed" || this.phase === "crashed") await this.discard();
@@ -108,14 +108,14 @@ export class Session {
     await vm?.dispose();
   }
 
-  /** @param {boolean} steal */
-  async #load(steal) {
+  /** @param {{steal?: boolean, discard?: string[]}} how */
+  async #load({ steal = false, discard }) {
     const control = new AbortController();
     this.#control = control;
     this.#set("loading");
     try {
       const vm = await Vm.create({
-        ...this.#options(), steal, signal: control.signal,
+        ...this.#options(), steal, discard, signal: control.signal,
         onProgress: (event) => this.#control === control && this.#on.progress(event),
         onDisk: (event) => this.#control === control && this.#disk(event),
       });

@@ -505,7 +505,19 @@ export class VirtariumVm extends HTMLElement {
         await ask(this.#view.dialog, { title: "Details", text: [text], buttons: [] });
       });
     } else if (action === "export") {
+      const { disk, overlay } = /** @type {VmError} */ (this.#session.error).detail;
+      if (overlay instanceof Blob) saveFile(overlay, `${disk}.overlay`);
       for (const disk of this.vm?.disks ?? []) await this.#actions.exportDisk(disk.name);
+    } else if (action === "discard") {
+      const disk = String(/** @type {VmError} */ (this.#session.error).detail.disk);
+      const answer = await ask(this.#view.dialog, {
+        title: `Forget everything that was written to ${plain(disk)}?`,
+        text: ["The disk is then as it is on the server now. This cannot be undone."],
+        buttons: [{ label: "Forget it", value: "forget", look: "danger" }],
+      });
+      if (answer === undefined) return;
+      this.#wantsFocus = true;
+      await this.#session.start({ discard: [disk] });
     } else {
       this.#wantsFocus = true;
       await (action === "steal" ? this.#session.steal() : this.start());

@@ -19,6 +19,7 @@ const READY_WINDOW = 4096;
  * @property {string|URL|object} machine     a machine file's address, or what one holds
  * @property {string|null} [persist]         the name under which disks are kept; null: they are not
  * @property {boolean} [steal]               take the disks from another tab
+ * @property {string[]} [discard]            disks of which what was written is thrown away
  * @property {string|URL} [workerUrl]
  * @property {string|URL} [wasmUrl]
  * @property {string} [base]                 what relative addresses are relative to; the page's
@@ -73,7 +74,7 @@ export class Vm extends EventTarget {
     vm.addEventListener("disposed", () => signal?.removeEventListener("abort", onAbort));
     try {
       await vm.#create({
-        protocol: PROTOCOL, wasmUrl, machine, persist: options.persist ?? null, steal: options.steal,
+        protocol: PROTOCOL, wasmUrl, machine, persist: options.persist ?? null, steal: options.steal, discard: options.discard,
         clock: options.clock, seed: options.seed, epoch: options.epoch, cols: options.cols, rows: options.rows,
       }, signal);
       return vm;

@@ -304,6 +304,7 @@ export class PluggedDisk {
  * @param {object} options
  * @param {string | null} options.persist
  * @param {boolean} options.steal
+ * @param {string[]} options.discard disks of which what was written is thrown away
  * @param {(disk: string) => void} options.onLost
  * @param {(event: DiskEvent) => void} options.tell
  * @param {(event: import("../protocol.js").ProgressEvent) => void} options.progress
@@ -311,7 +312,7 @@ export class PluggedDisk {
  * @param {(error: unknown) => void} options.onError
  * @returns {Promise<{plugged: PluggedDisk, disk: Disk}[]>}
  */
-export async function openDisks(infos, { persist, steal, onLost, tell, progress, wake, onError }) {
+export async function openDisks(infos, { persist, steal, discard, onLost, tell, progress, wake, onError }) {
   const persisted = persist !== null && ((await navigator.storage?.persisted?.().catch(() => false)) ?? false);
   /** @type {{plugged: PluggedDisk, disk: Disk}[]} */
   const opened = [];
@@ -326,13 +327,15 @@ export async function openDisks(infos, { persist, steal, onLost, tell, progress,
         tell({ event: "disk", name: info.name, kind: place?.kind ?? "memory", persisted, code: "offline", error, recovered });
       }, progress);
       const keep = info.readonly ? null : persist;
-      const place = await openPlace(keep, info.name, { steal, onLost: () => onLost(info.name) });
+      const place = await openPlace(keep, info.name, { steal, discard: discard.includes(info.name), onLost: () => onLost(info.name) });
       let disk;
       try {
         disk = Disk.open(place.storage, image.base, Math.floor(CACHE / infos.length));
       } catch (error) {
+        // What was written is given to whoever wants to keep it: the disk itself is of no use.
+        const overlay = await place.file?.content().catch(() => undefined);
         place.lock?.release();
-        throw named(error, info.name);
+        throw Object.assign(/** @type {Error} */ (named(error, info.name)), { detail: { disk: info.name, overlay } });
       }
       plugged = new PluggedDisk(info, place, image.source, disk.size, persisted && place.kind !== "memory", tell, wake, onError);
       opened.push({ plugged, disk });

@@ -71,7 +71,7 @@ export class Session {
       await loadModule(options.wasmUrl, (event) => this.#post(event), (message) => (this.#panic = message));
       await this.#build();
       // Only a new machine takes a disk from another tab.
-      this.#options = { ...options, steal: false };
+      this.#options = { ...options, steal: false, discard: [] };
       this.#say("created");
       return {
         consoles: options.machine.consoles,
@@ -376,6 +376,7 @@ export class Session {
     const opened = await openDisks(info.disks, {
       persist: options.persist,
       steal: options.steal ?? false,
+      discard: options.discard ?? [],
       onLost: (name) => this.#lost(name),
       tell: (event) => this.#post(event),
       progress,

@@ -33,10 +33,11 @@ function session() {
  * Opens the place for a disk, or the next best that this browser and page allow.
  * @param {string | null} persist name of the machine that is kept, or null to keep nothing
  * @param {string} disk
- * @param {{steal: boolean, onLost: () => void}} options `onLost`: another tab has taken the disk
+ * @param {{steal: boolean, discard: boolean, onLost: () => void}} options `discard`: what was
+ *   written is thrown away; `onLost`: another tab has taken the disk
  * @returns {Promise<Place>}
  */
-export async function openPlace(persist, disk, { steal, onLost }) {
+export async function openPlace(persist, disk, { steal, discard, onLost }) {
   if (persist === null) {
     return { kind: "memory", storage: Storage.memory(false), database: null, file: null, lock: null };
   }
@@ -44,12 +45,18 @@ export async function openPlace(persist, disk, { steal, onLost }) {
   try {
     const file = await File.open(persist, disk);
     if (file) {
+      if (discard) {
+        await file.delete();
+      }
       await file.settle();
       const storage = Storage.fromHandle(await file.handle(steal));
       return { kind: "opfs", storage, database: null, file, lock };
     }
     const database = await Database.open(`${persist}/${disk}`);
     if (database) {
+      if (discard) {
+        await database.delete();
+      }
       const storage = Storage.memory(true);
       await database.restore(storage);
       return { kind: "indexeddb", storage, database, file: null, lock };
@@ -263,6 +270,14 @@ export class File {
       throw failure("locked", TAKEN);
     }
     return this.handle(true);
+  }
+
+  /**
+   * The file as it is; no handle may be open.
+   * @returns {Promise<Blob>}
+   */
+  async content() {
+    return (await this.#folder.getFileHandle(`${this.#name}.overlay`)).getFile();
   }
 
   /**

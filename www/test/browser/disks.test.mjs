@@ -191,9 +191,58 @@ inBrowsers("disks", (it) => {
     addChunks(site, "data", other);
     const refused = await boot(page, { machine: chunked, persist: "based" });
     assert.equal(refused.code, "overlay-base", refused.message);
+    // What was written is handed out for whoever wants to keep it.
+    const salvaged = await page.evaluate(async (machine) => {
+      const { Vm } = /** @type {any} */ (globalThis).virtarium;
+      const { detail } = await Vm.create({ machine, persist: "based" }).catch((/** @type {any} */ e) => e);
+      return { disk: detail.disk, begins: await detail.overlay.slice(0, 6).text() };
+    }, chunked);
+    assert.deepEqual(salvaged, { disk: "data", begins: "VTROVL" });
     addChunks(site, "data", image);
     await booted(page, { machine: chunked, persist: "based" });
     assert.equal(await output(page, readMark(0)), "written\n");
+    await dispose(page);
+    addChunks(site, "data", other);
+    await booted(page, { machine: chunked, persist: "based", discard: ["data"] });
+    assert.notEqual(await output(page, readMark(0)), "written\n");
+    await dispose(page);
+  });
+
+  it("what_was_exported_can_be_imported_and_nothing_else", async (session) => {
+    const { site, chunked } = await marked(session);
+    const page = await openPage(session, site);
+    await booted(page, { machine: chunked, persist: "imported" });
+    await output(page, "echo first | dd of=/dev/vda conv=fsync 2>/dev/null");
+    const codes = await page.evaluate(async () => {
+      const scope = /** @type {any} */ (globalThis);
+      scope.kept = await scope.vm.exportDisk("data");
+      await scope.vm.stop();
+      const codes = [];
+      for (const text of ["", "VTROVL\r\n and nothing else", "no overlay"]) {
+        const taken = scope.vm.importDisk("data", new Blob([text]));
+        codes.push(await taken.then(() => "taken", (/** @type {any} */ error) => error.code));
+      }
+      return codes;
+    });
+    assert.deepEqual(codes, ["bad-image", "bad-image", "bad-image"]);
+    /** @param {string} [change] A method of the machine, which is off. */
+    const again = (change) =>
+      page.evaluate(async (change) => {
+        const { vm, kept } = /** @type {any} */ (globalThis);
+        if (vm.state !== "off" && vm.state !== "created") await vm.stop();
+        if (change) await vm[change]("data", kept);
+        await vm.start();
+        await vm.whenReady({ signal: AbortSignal.timeout(90_000) });
+      }, change);
+    await again();
+    assert.equal(await output(page, readMark(0)), "first\n");
+    await output(page, "echo other | dd of=/dev/vda conv=fsync 2>/dev/null");
+    await again("importDisk");
+    assert.equal(await output(page, readMark(0)), "first\n");
+    await dispose(page);
+    assert.deepEqual(await boot(page, { machine: chunked, persist: "imported" }, { until: "created" }), {});
+    await again("resetDisk");
+    assert.notEqual(await output(page, readMark(0)), "first\n");
     await dispose(page);
   });
 
