@@ -162,3 +162,75 @@ impl Host for WebHost {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Base;
+    use crate::store::Storage;
+    use virtarium_machine::host::BlockError;
+
+    /// A disk of 1 MiB in memory.
+    fn disk(logged: bool) -> Plugged {
+        let base = Base::zeros(f64::from(1 << 20)).ok().unwrap();
+        let disk = Disk::open(Storage::memory(logged), base, 0).ok().unwrap();
+        Plugged::new(disk)
+    }
+
+    fn write(byte: u8) -> BlockRequest {
+        let data = vec![byte; 512];
+        BlockRequest::Write { sector: 3, data }
+    }
+
+    const DONE: Submitted = Submitted::Done(Ok(Vec::new()));
+
+    #[test]
+    fn flush_is_answered_when_its_batch_is_in_the_database() {
+        let mut disk = disk(true);
+        assert_eq!(disk.submit(Token(1), &write(7)), DONE);
+        assert!(disk.take_batch(false).is_none(), "nobody asks for it");
+        assert_eq!(
+            disk.submit(Token(2), &BlockRequest::Flush),
+            Submitted::Pending
+        );
+        assert!(disk.take_batch(false).is_some_and(|batch| batch.len > 0));
+        assert_eq!(disk.take_answers(), []);
+        // A second one meanwhile waits for a batch of its own.
+        assert_eq!(disk.submit(Token(3), &write(8)), DONE);
+        assert_eq!(
+            disk.submit(Token(4), &BlockRequest::Flush),
+            Submitted::Pending
+        );
+        assert!(disk.take_batch(false).is_none(), "one at a time");
+        disk.batch_done(Ok(Vec::new()));
+        assert_eq!(disk.take_answers(), [(Token(2), Ok(Vec::new()))]);
+        assert!(disk.take_batch(false).is_some());
+        disk.batch_done(Ok(Vec::new()));
+        assert_eq!(disk.take_answers(), [(Token(4), Ok(Vec::new()))]);
+        // What is in the database already needs no batch.
+        assert_eq!(
+            disk.submit(Token(5), &BlockRequest::Flush),
+            Submitted::Pending
+        );
+        assert!(disk.take_batch(false).is_none());
+        assert_eq!(disk.take_answers(), [(Token(5), Ok(Vec::new()))]);
+    }
+
+    #[test]
+    fn batch_that_the_database_refuses_fails_its_flushes_and_is_in_the_next_one() {
+        let mut disk = disk(true);
+        disk.submit(Token(1), &write(7));
+        disk.submit(Token(2), &BlockRequest::Flush);
+        let first = disk.take_batch(false).unwrap();
+        disk.batch_done(Err(BlockError::NoSpace));
+        assert_eq!(disk.take_answers(), [(Token(2), Err(BlockError::NoSpace))]);
+        disk.submit(Token(3), &BlockRequest::Flush);
+        let second = disk.take_batch(false).unwrap();
+        assert!(first.len == second.len && first.blocks == second.blocks);
+    }
+
+    #[test]
+    fn flush_of_what_is_not_logged_is_done_at_once() {
+        assert_eq!(disk(false).submit(Token(1), &BlockRequest::Flush), DONE);
+    }
+}

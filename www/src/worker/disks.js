@@ -6,7 +6,7 @@
 import { Base, Disk, sha256 } from "virtarium-wasm";
 import { failure } from "./failure.js";
 import { ChunkSource, RangeSource, fetchFile } from "./source/index.js";
-import { openPlace } from "./storage.js";
+import { TAKEN, openPlace } from "./storage.js";
 
 /** @typedef {import("virtarium-wasm").Machine} Machine */
 /** @typedef {import("../protocol.js").MachineDisk} MachineDisk */
@@ -25,6 +25,8 @@ const MOST_MANIFEST = 512 << 20;
 const PIECE = 1 << 20;
 /** How many of them are held at a time. */
 const PIECES = 64;
+/** Where a disk is kept that is not open yet. */
+const NOWHERE = { kind: /** @type {const} */ ("memory"), persisted: false };
 
 /**
  * Where the chunks of an image come from.
@@ -105,8 +107,7 @@ export class PluggedDisk {
     }
     const refusal = machine.takeRefusal(this.#number);
     if (refusal !== undefined) {
-      const full = refusal.startsWith("QuotaExceededError");
-      this.say(full ? "quota" : "storage", `the browser refuses to write the disk ${this.name} (${refusal})`);
+      this.say(codeOf(refusal), `the browser refuses to write the disk ${this.name} (${refusal})`);
     }
   }
 
@@ -120,10 +121,9 @@ export class PluggedDisk {
     }
     if (!machine.flush(this.#number)) {
       const why = machine.takeRefusal(this.#number) ?? "no reason is given";
-      const code = why.startsWith("QuotaExceededError") ? "quota" : "storage";
       const text = `the disk ${this.name} cannot be flushed (${why})`;
-      this.say(code, text);
-      throw failure(code, text);
+      this.say(codeOf(why), text);
+      throw failure(codeOf(why), text);
     }
     while (this.#writing) {
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -151,7 +151,7 @@ export class PluggedDisk {
       if (this.place.file) {
         this.#machine?.attach(this.#number, await this.place.file.handleAgain());
       } else if (this.place.database && !(await this.place.database.isMine())) {
-        throw failure("locked", "the disk was used in another tab meanwhile; restart the machine to go on with what is on it now");
+        throw failure("locked", TAKEN);
       }
     } catch (error) {
       this.place.lock?.release();
@@ -193,16 +193,20 @@ export class PluggedDisk {
   }
 
   /**
+   * Something is wrong with the disk.
    * @param {DiskEvent["code"]} code
    * @param {string} error
    */
   say(code, error) {
-    this.tell({ event: "disk", name: this.name, kind: this.place.kind, persisted: this.persisted, code, error });
+    this.inform({ code, error });
   }
 
-  /** Says where the disk's changes are kept. */
-  introduce() {
-    this.tell({ event: "disk", name: this.name, kind: this.place.kind, persisted: this.persisted });
+  /**
+   * Says where the disk's changes are kept, and what is new.
+   * @param {Partial<DiskEvent>} [news]
+   */
+  inform(news = {}) {
+    this.tell({ event: "disk", name: this.name, kind: this.place.kind, persisted: this.persisted, ...news });
   }
 
   /**
@@ -231,7 +235,7 @@ export class PluggedDisk {
       source.good(chunk);
       if (this.#troubled && !this.#closed) {
         this.#troubled = false;
-        this.tell({ event: "disk", name: this.name, kind: this.place.kind, persisted: this.persisted, code: "offline", recovered: true });
+        this.inform({ code: "offline", recovered: true });
       }
     } catch (error) {
       if (error instanceof WebAssembly.RuntimeError) {
@@ -322,9 +326,9 @@ export async function openDisks(infos, { persist, steal, discard, onLost, tell, 
       let plugged = null;
       const image = await openImage(info, (trouble) => {
         const recovered = trouble.state === "over";
-        const { place, persisted } = plugged ?? { place: null, persisted: false };
         const error = recovered ? undefined : trouble.error?.message;
-        tell({ event: "disk", name: info.name, kind: place?.kind ?? "memory", persisted, code: "offline", error, recovered });
+        const { kind, persisted } = plugged ? { kind: plugged.place.kind, persisted: plugged.persisted } : NOWHERE;
+        tell({ event: "disk", name: info.name, kind, persisted, code: "offline", error, recovered });
       }, progress);
       const keep = info.readonly ? null : persist;
       const place = await openPlace(keep, info.name, { steal, discard: discard.includes(info.name), onLost: () => onLost(info.name) });
@@ -335,7 +339,7 @@ export async function openDisks(infos, { persist, steal, discard, onLost, tell, 
         // What was written is given to whoever wants to keep it: the disk itself is of no use.
         const overlay = await place.file?.content().catch(() => undefined);
         place.lock?.release();
-        throw Object.assign(/** @type {Error} */ (named(error, info.name)), { detail: { disk: info.name, overlay } });
+        throw Object.assign(/** @type {Error} */ (about(info.name, error)), { detail: { disk: info.name, overlay } });
       }
       plugged = new PluggedDisk(info, place, image.source, disk.size, persisted && place.kind !== "memory", tell, wake, onError);
       opened.push({ plugged, disk });
@@ -363,11 +367,7 @@ export async function checkOverlay(info, storage) {
     storage.free();
     throw error;
   }
-  try {
-    Disk.open(storage, image.base, 0).free();
-  } catch (error) {
-    throw named(error, info.name);
-  }
+  opening(info.name, () => Disk.open(storage, image.base, 0)).free();
 }
 
 /**
@@ -382,13 +382,13 @@ async function openImage(info, onTrouble, progress) {
     progress({ event: "progress", phase: "manifest", what: info.name, loaded: 0, total: 0 });
     const text = await fetchFile({ url: info.manifest }, { hash: sha256, limit: MOST_MANIFEST, cache: "no-cache" });
     progress({ event: "progress", phase: "manifest", what: info.name, loaded: text.length, total: text.length });
-    const base = named(() => Base.manifest(text), info.name);
+    const base = opening(info.name, () => Base.manifest(text));
     return { base, source: new ChunkSource(info.manifest, base, { onTrouble }) };
   }
   if (info.url !== undefined) {
     const ranges = new RangeSource(info.url, { onTrouble });
     const { size, identity } = await ranges.probe();
-    const base = named(() => Base.unverified(size, RANGE, sha256(new TextEncoder().encode(identity))), info.name);
+    const base = opening(info.name, () => Base.unverified(size, RANGE, sha256(new TextEncoder().encode(identity))));
     return {
       base,
       source: {
@@ -399,30 +399,41 @@ async function openImage(info, onTrouble, progress) {
       },
     };
   }
-  return { base: named(() => Base.zeros(info.size ?? 0), info.name), source: null };
+  return { base: opening(info.name, () => Base.zeros(info.size ?? 0)), source: null };
 }
 
 /**
- * Runs what may fail, or takes an error, and has its message begin with the disk's name.
+ * Opens something of a disk; an error says of which.
  * @template T
- * @param {T | (() => T)} what
  * @param {string} disk
+ * @param {() => T} open
  * @returns {T}
  */
-function named(what, disk) {
-  /** @param {unknown} error */
-  const name = (error) => {
-    if (error instanceof Error) {
-      error.message = `disk ${disk}: ${error.message}`;
-    }
-    return error;
-  };
-  if (typeof what !== "function") {
-    return /** @type {T} */ (name(what));
-  }
+function opening(disk, open) {
   try {
-    return /** @type {() => T} */ (what)();
+    return open();
   } catch (error) {
-    throw name(error);
+    throw about(disk, error);
   }
+}
+
+/**
+ * An error with the disk's name before its message.
+ * @param {string} disk
+ * @param {unknown} error
+ */
+function about(disk, error) {
+  if (error instanceof Error) {
+    error.message = `disk ${disk}: ${error.message}`;
+  }
+  return error;
+}
+
+/**
+ * What a refusal of the browser's file system is called, in whose words it begins with its name.
+ * @param {string} refusal
+ * @returns {"quota" | "storage"}
+ */
+function codeOf(refusal) {
+  return refusal.startsWith("QuotaExceededError") ? "quota" : "storage";
 }

@@ -5,14 +5,15 @@
  * `stop` while `create` still downloads.
  */
 
-import { Machine, MachineOptions, Storage } from "virtarium-wasm";
+import { Machine, Storage } from "virtarium-wasm";
 import { PROTOCOL } from "../protocol.js";
+import { assemble, epochNow } from "./assemble.js";
 import { checkOverlay, openDisks } from "./disks.js";
 import { failure } from "./failure.js";
 import { Consoles } from "./consoles.js";
 import { Loop } from "./loop.js";
 import { fetchParts, loadModule } from "./parts.js";
-import { MAGIC, blocksOf } from "./storage.js";
+import { MAGIC, storageOf } from "./storage.js";
 import { Usage } from "./usage.js";
 
 /** @typedef {import("../protocol.js").CreateOptions} CreateOptions */
@@ -159,9 +160,7 @@ export class Session {
       try {
         await this.#flush();
       } finally {
-        for (const disk of this.#disks) {
-          disk.detach();
-        }
+        this.#detach();
       }
     });
   }
@@ -177,9 +176,7 @@ export class Session {
         }
       } catch (error) {
         // All or none.
-        for (const disk of this.#disks) {
-          disk.detach();
-        }
+        this.#detach();
         throw error;
       }
       const ran = this.#asleep;
@@ -306,7 +303,7 @@ export class Session {
           await file.settle();
         } else if (database) {
           const bytes = new Uint8Array(await overlay.arrayBuffer());
-          await checkOverlay(disk.info, memoryOf(bytes));
+          await checkOverlay(disk.info, storageOf(bytes));
           await database.replace(bytes);
         } else {
           throw failure("unsupported", `the disk ${name} is kept in ${kind}, and what is imported would be gone with the machine`);
@@ -388,7 +385,7 @@ export class Session {
         disk.free();
         plugged.close();
       }
-      throw failure("locked", `the disk ${this.#lostName} was taken over by another tab`);
+      throw failure("locked", takenOver(this.#lostName));
     }
     try {
       this.#machine = new Machine(assemble(options, parts, opened));
@@ -409,7 +406,7 @@ export class Session {
     this.#consoles = new Consoles(machine, info.consoles, (event, transfer) => this.#post(event, transfer));
     this.#loop = new Loop(machine, (took) => this.#around(took), (stop) => this.#stopped(stop));
     for (const disk of this.#disks) {
-      disk.introduce();
+      disk.inform();
     }
   }
 
@@ -472,7 +469,7 @@ export class Session {
     const machine = this.#need();
     const { clock, epoch, cols, rows } = /** @type {CreateOptions} */ (this.#options);
     if (clock !== "deterministic" && epoch === undefined) {
-      machine.setEpoch(Math.floor(Date.now() / 1000));
+      machine.setEpoch(epochNow());
     }
     machine.reset();
     this.#consoles?.forget();
@@ -508,9 +505,7 @@ export class Session {
     try {
       await this.#flush();
     } finally {
-      for (const disk of this.#disks) {
-        disk.detach();
-      }
+      this.#detach();
       this.#consoles?.forget();
       this.#asleep = null;
       this.#say("off", code);
@@ -520,6 +515,13 @@ export class Session {
   async #flush() {
     for (const disk of this.#disks) {
       await disk.flush();
+    }
+  }
+
+  /** Lets go of the files of all disks, and of their locks. */
+  #detach() {
+    for (const disk of this.#disks) {
+      disk.detach();
     }
   }
 
@@ -536,12 +538,8 @@ export class Session {
     this.#loop?.stop();
     this.#stopCounting();
     this.#consoles?.forget();
-    for (const disk of this.#disks) {
-      disk.detach();
-      if (disk.name === name) {
-        disk.say("locked", `the disk ${name} was taken over by another tab`);
-      }
-    }
+    this.#detach();
+    this.#disk(name).say("locked", takenOver(name));
     this.#asleep = null;
     this.#say("off");
   }
@@ -557,9 +555,7 @@ export class Session {
     }
     const disk = this.#disk(name);
     const { lock } = disk.place;
-    for (const each of this.#disks) {
-      each.detach();
-    }
+    this.#detach();
     try {
       await lock?.retake(() => {});
       await change(disk);
@@ -611,49 +607,7 @@ export class Session {
   }
 }
 
-/**
- * @param {CreateOptions} options
- * @param {{kernel: Uint8Array, initrd: Uint8Array | undefined}} parts
- * @param {{disk: import("virtarium-wasm").Disk, plugged: PluggedDisk}[]} disks
- */
-function assemble({ machine: info, clock, seed, epoch, cols, rows }, { kernel, initrd }, disks) {
-  const deterministic = clock === "deterministic";
-  const options = new MachineOptions();
-  options.memory = info.memory;
-  options.harts = info.cpus;
-  options.hostClock = !deterministic;
-  if (seed !== undefined) {
-    options.seed = BigInt.asUintN(64, BigInt(seed));
-  } else if (!deterministic) {
-    options.seed = crypto.getRandomValues(new BigUint64Array(1))[0] ?? 0n;
-  }
-  if (epoch !== undefined) {
-    options.epoch = epoch;
-  } else if (!deterministic) {
-    options.epoch = Math.floor(Date.now() / 1000);
-  }
-  options.boot(kernel, initrd, info.append);
-  for (const { disk, plugged } of disks) {
-    options.addDisk(disk, plugged.info.readonly ?? false, plugged.name.slice(0, 20));
-  }
-  for (let console = 0; console < info.consoles; console += 1) {
-    options.addConsole(console === 0 ? cols ?? 80 : 0, console === 0 ? rows ?? 24 : 0);
-  }
-  if (info.rng) {
-    options.addEntropy();
-  }
-  return options;
-}
-
-/**
- * A file in memory.
- * @param {Uint8Array} bytes
- */
-function memoryOf(bytes) {
-  const storage = Storage.memory(true);
-  for (const [number, block] of blocksOf(bytes)) {
-    storage.restoreBlock(number, block);
-  }
-  storage.restoreLength(bytes.length);
-  return storage;
+/** @param {string} disk */
+function takenOver(disk) {
+  return `the disk ${disk} was taken over by another tab`;
 }

@@ -22,7 +22,8 @@ const DATABASE = "virtarium";
 const FOLDER = "virtarium";
 /** How long another tab may take to let go of a file after it lost its lock. */
 const PATIENCE_MS = 3000;
-const TAKEN = "the disk was used in another tab meanwhile; restart the machine to go on with what is on it now";
+/** What is said where a disk cannot be gone on with. */
+export const TAKEN = "the disk was used in another tab meanwhile; restart the machine to go on with what is on it now";
 
 /** A name for what this worker has open, which no other one has. */
 function session() {
@@ -82,8 +83,8 @@ export class Lock {
   }
 
   /**
-   * Takes the lock. Null where the browser has none (a page that is not secure): its private file
-   * system is missing there as well, and a database is not shared by two tabs' memory.
+   * Takes the lock. Null where the browser has none (a page that is not secure, blocked site
+   * data): the private file system is missing there as well, and a database knows its owner.
    * @param {string} name
    * @param {boolean} steal
    * @param {() => void} onLost
@@ -544,13 +545,27 @@ export class Database {
  * @param {Uint8Array} bytes
  * @returns {Generator<[number, Uint8Array]>}
  */
-export function* blocksOf(bytes) {
+function* blocksOf(bytes) {
   const size = Storage.blockSize();
   for (let number = 0; number * size < bytes.length; number += 1) {
     const block = new Uint8Array(size);
     block.set(bytes.subarray(number * size, (number + 1) * size));
     yield [number, block];
   }
+}
+
+/**
+ * A logged storage that holds a file.
+ * @param {Uint8Array} bytes
+ * @returns {WasmStorage}
+ */
+export function storageOf(bytes) {
+  const storage = Storage.memory(true);
+  for (const [number, block] of blocksOf(bytes)) {
+    storage.restoreBlock(number, block);
+  }
+  storage.restoreLength(bytes.length);
+  return storage;
 }
 
 /**

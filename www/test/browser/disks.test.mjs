@@ -246,6 +246,45 @@ inBrowsers("disks", (it) => {
     await dispose(page);
   });
 
+  it("without_a_file_system_a_disk_is_kept_in_the_database", async (session) => {
+    const { site, chunked } = await marked(session);
+    // As in a private window: the worker finds no handles.
+    const worker = await (await fetch(`${site.origin}/worker.js`)).text();
+    site.files.set("/worker.js", `delete FileSystemFileHandle.prototype.createSyncAccessHandle;\n${worker}`);
+    const page = await openPage(session, site);
+    const machine = { machine: chunked, persist: "database" };
+    await booted(page, machine);
+    const kinds = () => page.evaluate(() => /** @type {any} */ (globalThis).vm.disks.map((/** @type {any} */ disk) => disk.kind));
+    assert.deepEqual(await kinds(), ["indexeddb"]);
+    await output(page, "echo written | dd of=/dev/vda conv=fsync 2>/dev/null");
+    assert.equal(await session.killWorkers(page), 1);
+    await visit(page, site);
+    await booted(page, machine);
+    assert.equal(await output(page, readMark(0)), "written\n");
+    await dispose(page);
+  });
+
+  it("a_page_that_sleeps_lets_go_of_its_disks_and_goes_on_with_them", async (session) => {
+    const { site, chunked } = await marked(session);
+    const page = await openPage(session, site);
+    await booted(page, { machine: chunked, persist: "asleep" });
+    await output(page, "echo before | dd of=/dev/vda conv=fsync 2>/dev/null");
+    /** @param {string} type */
+    const life = (type) => page.evaluate((type) => void document.dispatchEvent(new Event(type)), type);
+    const locks = () =>
+      page.evaluate(async () => (await navigator.locks.query()).held?.filter(({ name }) => name?.startsWith("virtarium:")).length);
+    assert.equal(await locks(), 1);
+    await life("freeze");
+    await until("the lock is given back", async () => (await locks()) === 0);
+    await life("resume");
+    await until("the lock is taken again", async () => (await locks()) === 1);
+    assert.equal(await output(page, readMark(0)), "before\n");
+    await output(page, "echo after | dd of=/dev/vda conv=fsync 2>/dev/null");
+    assert.equal(await output(page, readMark(0)), "after\n");
+    assert.deepEqual(await told(page), []);
+    await dispose(page);
+  });
+
   it("a_server_without_ranges_is_refused_with_a_remedy", async (session) => {
     const { site, ranged } = await marked(session);
     site.faults.ranges = false;

@@ -1,6 +1,6 @@
 //! How a machine ends, and begins again.
 
-use super::super::testing::{Recorder, bare, bare_config, build, inst, li};
+use super::super::testing::{Recorder, bare, bare_config, build, forever, inst, li};
 use super::*;
 use crate::boot::samples;
 
@@ -146,4 +146,22 @@ fn reset_machine_is_as_a_new_one() {
         used.reset(host).unwrap();
         assert_eq!(used.run(10_000, Nanos(0), host), off);
     }
+}
+
+#[test]
+fn epoch_that_is_set_counts_from_the_next_power_on() {
+    let config = bare_config(&[forever()], 1);
+    let epoch = config.epoch + 86_400;
+    let mut machine = build(config.clone());
+    let before = machine.digest();
+    machine.set_epoch(epoch);
+    assert_eq!(
+        machine.digest(),
+        before,
+        "the clock that runs is left alone"
+    );
+    machine.reset(&mut NoHost).unwrap();
+    let fresh = build(MachineConfig { epoch, ..config }).digest();
+    assert_eq!(machine.digest(), fresh);
+    assert_ne!(fresh, before);
 }
