@@ -16,6 +16,11 @@ const REGISTERS: u64 = 0x1000_1000;
 
 /// A guest that writes the registers as a table says, and then counts for ever.
 fn guest() -> Machine {
+    guest_by(Clock::Deterministic)
+}
+
+/// The same by this clock.
+fn guest_by(clock: Clock) -> Machine {
     let code = [
         inst(Op::Auipc, T2, 0, 0, 0x8000),
         inst(Op::Ld, T0, T2, 0, 0),
@@ -36,6 +41,7 @@ fn guest() -> Machine {
         inst(Op::Jal, 0, 0, 0, -4),
     ];
     let mut config = bare_config(&code, 1);
+    config.clock = clock;
     let disk = BlockConfig {
         sectors: 64,
         ..BlockConfig::default()
@@ -153,6 +159,29 @@ fn state_does_not_depend_on_when_the_host_answers() {
         assert_eq!(run_to(&mut machine, END, slice, host), 1);
         assert_eq!(machine.digest(), digest, "late, {slice}");
     }
+}
+
+#[test]
+fn by_the_hosts_clock_an_idle_guest_sleeps_until_its_disk_answers() {
+    let mut machine = guest_by(Clock::Host);
+    // Where it would count it waits for an interrupt.
+    let sleep = [inst(Op::Wfi, 0, 0, 0, 0), inst(Op::Jal, 0, 0, 0, -4)];
+    for (at, word) in (RAM_BASE + 28..).step_by(4).zip(sleep) {
+        machine.memory().store(PhysAddr(at), word).unwrap();
+    }
+    let host = &mut Recorder::default();
+    // Until the disk's latency is over that is the next that can happen.
+    let exit = machine.run(10_000, Nanos(0), host);
+    assert!(matches!(exit, Exit::Idle { until: Some(_) }), "{exit:?}");
+    // From then on, however late it gets, nothing is before the answer.
+    for now in [1_000_000, 1_000_000_000] {
+        let exit = machine.run(10_000, Nanos(now), host);
+        assert_eq!(exit, Exit::Idle { until: None }, "{now}");
+    }
+    let (token, _) = host.requests[0];
+    machine.complete(token, Ok(sector()));
+    machine.run(10_000, Nanos(1_000_000_000), host);
+    assert_eq!(machine.statistics().completions, 1);
 }
 
 #[test]
