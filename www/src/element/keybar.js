@@ -6,7 +6,7 @@ import { h } from "./dom.js";
  * that the phone's own keyboard stays.
  * @param {HTMLElement} box
  * @param {() => TerminalView|undefined} terminal
- * @param {{copy: () => void, paste: () => void}} actions
+ * @param {import("./actions.js").Actions} actions
  */
 export function buildKeyBar(box, terminal, actions) {
   const key = (/** @type {string} */ face, /** @type {string} */ name, /** @type {() => void} */ press) => {
@@ -34,6 +34,6 @@ export function buildKeyBar(box, terminal, actions) {
     key("Esc", "Esc", send("\x1b")), ctrl, key("Tab", "Tab", send("\t")),
     key("←", "Left", arrow("D")), key("↓", "Down", arrow("B")), key("↑", "Up", arrow("A")), key("→", "Right", arrow("C")),
     key("|", "Bar", send("|")), key("/", "Slash", send("/")), key("-", "Minus", send("-")),
-    key("Copy", "Copy", actions.copy), key("Paste", "Paste", actions.paste),
+    key("Copy", "Copy", () => actions.copy()), key("Paste", "Paste", () => actions.paste()),
   );
 }

@@ -6,7 +6,7 @@ import { STORAGE } from "./failures.js";
  * What the menu holds now.
  * @param {HTMLElement} host
  * @param {{session: import("./session.js").Session, terminal: import("./terminal.js").TerminalView|undefined,
- *   files: import("./files.js").Files, actions: Record<string, (...args: any[]) => unknown>}} parts
+ *   files: import("./files.js").Files, actions: import("./actions.js").Actions}} parts
  * @returns {Section[]}
  */
 export function menuSections(host, { session, terminal, files, actions }) {

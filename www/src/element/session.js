@@ -61,7 +61,8 @@ export class Session {
   }
 
   /**
-   * Runs the machine, whatever state it is in.
+   * Runs the machine, whatever state it is in. A guest that has lost its disks to another tab
+   * begins anew when it takes them back: they have changed.
    * @param {{steal?: boolean, discard?: string[]}} [how]
    */
   async start(how = {}) {
@@ -85,12 +86,6 @@ export class Session {
     if (!this.vm || this.phase === "crashed") return this.start();
     this.#claim();
     await this.#try((vm) => vm.reset());
-  }
-
-  /** Takes the disks from another tab. A guest that has lost them begins anew: they have changed. */
-  async steal() {
-    await this.discard();
-    await this.start({ steal: true });
   }
 
   /** Gives up the loading. */

@@ -1,11 +1,9 @@
-/** @import { FailureAction } from "./failures.js" */
 /** @import { Phase } from "./session.js" */
 /** @import { View } from "./view.js" */
 import { VmError } from "../vm/errors.js";
-import { formatSize } from "../vm/size.js";
+import { Actions } from "./actions.js";
 import { ATTRIBUTES, defineProperties, upgradeProperties } from "./attributes.js";
 import { Banner } from "./banner.js";
-import { ask, chooseFiles, saveFile } from "./dialogs.js";
 import { breathe, h, relabel } from "./dom.js";
 import { DISK_TROUBLE, STORAGE } from "./failures.js";
 import { Files, acceptDrops } from "./files.js";
@@ -13,7 +11,7 @@ import { buildKeyBar } from "./keybar.js";
 import { Loads } from "./loads.js";
 import { Menu } from "./menu.js";
 import { menuSections } from "./menu-items.js";
-import { details, showFailure } from "./panel.js";
+import { showFailure } from "./panel.js";
 import { buildSearchBar } from "./searchbar.js";
 import { Session } from "./session.js";
 import { TerminalView } from "./terminal.js";
@@ -30,8 +28,6 @@ const STATUS_MS = 100;
 const ROW_GUESS = 19;
 /** Of `.terminal` in style.css, above and below. */
 const SCREEN_PADDING = 16;
-/** How long a guest has to power itself off before the page offers to pull the plug. */
-const POWER_OFF_MS = 15000;
 
 /** What each phase is called: in the status line, and aloud. @type {Record<Phase, string>} */
 const WORDS = {
@@ -78,6 +74,7 @@ export class VirtariumVm extends HTMLElement {
   #files;
   #menu;
   #search;
+  #actions;
   /** @type {object|undefined} */
   #machine;
   #title = "";
@@ -128,10 +125,15 @@ export class VirtariumVm extends HTMLElement {
     this.#banner = new Banner(view.banner, say);
     this.#loads = new Loads(view.loads, say);
     this.#files = new Files(view.dialog, this.#banner, () => this.vm);
+    this.#search = buildSearchBar(view.search, () => this.#terminal);
+    this.#actions = new Actions({
+      session: this.#session, terminal: () => this.#terminal, dialog: view.dialog, banner: this.#banner,
+      search: () => this.#search.open(), begin: (how) => this.#begin(how),
+      facts: () => ({ machine: this.#title, src: this.#own.src, browser: navigator.userAgent }),
+    });
     this.#menu = new Menu(view.menu, view.tools.menu, () => menuSections(this, {
       session: this.#session, terminal: this.#terminal, files: this.#files, actions: this.#actions,
     }));
-    this.#search = buildSearchBar(view.search, () => this.#terminal);
     buildKeyBar(view.keys, () => this.#terminal, this.#actions);
     acceptDrops(view.screen, view.drop, this.#files);
     view.loading.querySelector(".row")?.append(this.#button("Cancel", () => this.#session.cancel()));
@@ -157,17 +159,14 @@ export class VirtariumVm extends HTMLElement {
   }
 
   /** Loads the machine if need be, and runs it. */
-  async start() {
-    void this.#openTerminal();
-    await this.#session.start();
-  }
+  async start() { await this.#start(); }
 
   pause() { return this.#session.pause(); }
   reset() { return this.#session.reset(); }
   stop() { return this.#session.stop(); }
 
   /** Asks the guest to switch itself off, or the user. */
-  powerOff() { return this.#powerOff(); }
+  powerOff() { return this.#actions.powerOff(); }
 
   /** @param {string|Uint8Array} text */
   async send(text) { return this.#need().send(text); }
@@ -244,6 +243,18 @@ export class VirtariumVm extends HTMLElement {
       persist: own.persist || null, workerUrl: own.workerSrc || undefined, wasmUrl: own.wasmSrc || undefined,
       cols: this.#terminal?.cols, rows: this.#terminal?.rows,
     };
+  }
+
+  /** @param {{steal?: boolean, discard?: string[]}} [how] */
+  async #start(how) {
+    void this.#openTerminal();
+    await this.#session.start(how);
+  }
+
+  /** As {@link #start}, for a user, who wants to type next. @param {{steal?: boolean, discard?: string[]}} [how] */
+  #begin(how) {
+    this.#wantsFocus = true;
+    return this.#start(how);
   }
 
   #need() {
@@ -487,56 +498,20 @@ export class VirtariumVm extends HTMLElement {
   /** @param {VmError} error */
   #showFailure(error) {
     const canExport = Boolean(this.vm && this.vm.state !== "crashed" && this.vm.disks.length > 0);
-    showFailure(this.#view.panel, error, (action, button) => void this.#act(action, button), this.#view, canExport);
+    showFailure(this.#view.panel, error, (action, button) => void this.#actions.mend(action, button), this.#view, canExport);
     const typing = this.#view.terminal.contains(this.shadowRoot?.activeElement ?? null);
     this.#view.terminal.inert = true;
     if (typing) this.#view.panel.querySelector("button")?.focus();
-  }
-
-  /**
-   * @param {FailureAction} action
-   * @param {HTMLButtonElement} button
-   */
-  async #act(action, button) {
-    if (action === "details") {
-      const error = /** @type {VmError} */ (this.#session.error);
-      const text = details(error, { machine: this.#title, src: this.#own.src, browser: navigator.userAgent });
-      await navigator.clipboard.writeText(text).then(() => { button.textContent = "Copied"; }, async () => {
-        await ask(this.#view.dialog, { title: "Details", text: [text], buttons: [] });
-      });
-    } else if (action === "export") {
-      const { disk, overlay } = /** @type {VmError} */ (this.#session.error).detail;
-      if (overlay instanceof Blob) saveFile(overlay, `${disk}.overlay`);
-      for (const disk of this.vm?.disks ?? []) await this.#actions.exportDisk(disk.name);
-    } else if (action === "discard") {
-      const disk = String(/** @type {VmError} */ (this.#session.error).detail.disk);
-      const answer = await ask(this.#view.dialog, {
-        title: `Forget everything that was written to ${plain(disk)}?`,
-        text: ["The disk is then as it is on the server now. This cannot be undone."],
-        buttons: [{ label: "Forget it", value: "forget", look: "danger" }],
-      });
-      if (answer === undefined) return;
-      this.#wantsFocus = true;
-      await this.#session.start({ discard: [disk] });
-    } else {
-      this.#wantsFocus = true;
-      await (action === "steal" ? this.#session.steal() : this.start());
-    }
   }
 
   /** @param {import("./view.js").ToolName} tool */
   #press(tool) {
     const { phase } = this.#session;
     switch (tool) {
-      case "run":
-        if (phase === "booting" || phase === "running") return void this.pause();
-        this.#wantsFocus = true;
-        return void this.start();
-      case "start":
-        this.#wantsFocus = true;
-        return void this.start();
+      case "run": return void (phase === "booting" || phase === "running" ? this.pause() : this.#begin());
+      case "start": return void this.#begin();
       case "reset": return void this.#actions.reset();
-      case "power": return void this.#powerOff();
+      case "power": return void this.#actions.powerOff();
       case "search": return this.#search.open();
       case "fullscreen": return void toggleFullscreen(this).then(() => this.#onFullscreen());
       case "menu": return this.#menu.toggle();
@@ -547,112 +522,6 @@ export class VirtariumVm extends HTMLElement {
     const full = isFullscreen(this);
     relabel(this.#view.tools.fullscreen, full ? "shrink" : "expand", full ? "Leave full screen" : "Full screen");
     this.#terminal?.fit();
-  }
-
-  /** What menu, key bar and toolbar share. */
-  #actions = {
-    reset: async () => {
-      const answer = await ask(this.#view.dialog, {
-        title: "Restart the machine?", text: ["As by its reset button: what the guest has not yet saved to its disk is lost."],
-        buttons: [{ label: "Restart", value: "yes", look: "main" }],
-      });
-      if (answer) await this.reset();
-    },
-    powerOff: () => this.#powerOff(),
-    search: () => this.#search.open(),
-    copy: async () => {
-      try {
-        if ((await this.#terminal?.copy()) === "screen") this.#note("Nothing was selected: what is on the screen was copied.");
-      } catch {
-        this.#note("The browser does not let a page write to the clipboard here.");
-      }
-      this.#terminal?.focus();
-    },
-    paste: async () => {
-      try {
-        this.#terminal?.paste(await navigator.clipboard.readText());
-        this.#terminal?.focus();
-      } catch {
-        this.#note("The browser does not let a page read the clipboard here. Press Ctrl+Shift+V, or hold the screen and choose Paste.");
-      }
-    },
-    /** @param {string} name */
-    exportDisk: async (name) => {
-      try {
-        const blob = await this.#need().exportDisk(name);
-        saveFile(blob, `${name}.overlay`);
-        this.#note(`${name}.overlay was saved (${formatSize(blob.size)}). It opens in the terminal's virtarium too.`);
-      } catch (error) {
-        this.#note(`${name} could not be exported: ${plain(String(/** @type {Error} */ (error).message), 200)}`);
-      }
-    },
-    /** @param {string} name */
-    importDisk: async (name) => {
-      const [file] = await chooseFiles({ accept: ".overlay" });
-      if (!file) return;
-      await this.#changeDisk(`Replace what was written to ${name}?`, `By the content of ${plain(file.name)} (${formatSize(file.size)}). The machine is switched off for it.`,
-        "Replace", (vm) => vm.importDisk(name, file), `${name} was replaced.`);
-    },
-    /** @param {string} name */
-    resetDisk: (name) => this.#changeDisk(`Forget everything that was written to ${name}?`, "The disk is then as it was at first. This cannot be undone; the machine is switched off for it.",
-      "Forget it", (vm) => vm.resetDisk(name), `${name} is as at first.`),
-    keep: async () => {
-      const kept = await navigator.storage?.persist?.().catch(() => false);
-      this.#note(kept ? "The browser will keep it until you remove it." : "The browser promised nothing: it may throw this away when space is short. Export what matters.");
-    },
-    /** @param {string} words */
-    note: (words) => this.#note(words),
-  };
-
-  /**
-   * @param {string} title
-   * @param {string} text
-   * @param {string} label
-   * @param {(vm: import("../vm/vm.js").Vm) => Promise<void>} change
-   * @param {string} done
-   */
-  async #changeDisk(title, text, label, change, done) {
-    const answer = await ask(this.#view.dialog, { title, text: [text], buttons: [{ label, value: "yes", look: "danger" }] });
-    if (!answer) return;
-    try {
-      const vm = this.#need();
-      if (vm.state !== "created" && vm.state !== "off") await vm.stop();
-      await change(vm);
-      this.#note(done);
-    } catch (error) {
-      this.#note(`That did not work: ${plain(String(/** @type {Error} */ (error).message), 300)}`);
-    }
-  }
-
-  async #powerOff() {
-    const { vm } = this;
-    if (!vm) return;
-    const plug = { label: "Switch off now", press: () => void this.stop() };
-    const paused = this.#session.phase === "paused";
-    if (!vm.hasAgent || !vm.ready || paused) {
-      const answer = await ask(this.#view.dialog, {
-        title: "Power off?",
-        text: [paused || !vm.ready ? "The guest cannot be asked now." : "To let the guest finish first, type poweroff in the terminal.",
-          "Switching off now is like pulling the plug: what the guest has not yet saved is lost."],
-        buttons: [{ label: plug.label, value: "yes", look: "danger" }],
-      });
-      if (answer) await this.stop();
-      return;
-    }
-    this.#banner.set("note", { words: "The guest was asked to switch off…", buttons: [plug] });
-    const asked = vm.run("poweroff", { timeout: POWER_OFF_MS }).catch(() => {});
-    const off = new Promise((resolve) => vm.addEventListener("exit", resolve, { once: true }));
-    const late = new Promise((resolve) => setTimeout(resolve, POWER_OFF_MS, "late"));
-    if ((await Promise.race([off, late])) === "late" && this.vm === vm && vm.state !== "off") {
-      this.#banner.set("note", { words: "The guest has not switched itself off yet.", buttons: [plug,
-        { label: "Wait", press: () => this.#banner.set("note", undefined) }] });
-    }
-    await asked;
-  }
-
-  /** @param {string} words */
-  #note(words) {
-    this.#banner.set("note", { words, buttons: [{ label: "Close", press: () => this.#banner.set("note", undefined) }] });
   }
 
   /** @param {{command: string, source?: HTMLButtonElement}} event */
