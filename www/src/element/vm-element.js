@@ -5,7 +5,7 @@ import { Actions } from "./actions.js";
 import { ATTRIBUTES, defineProperties, upgradeProperties } from "./attributes.js";
 import { Banner } from "./banner.js";
 import { breathe, h, relabel } from "./dom.js";
-import { DISK_TROUBLE, STORAGE } from "./failures.js";
+import { DISK_TROUBLE } from "./failures.js";
 import { Files, acceptDrops } from "./files.js";
 import { buildKeyBar } from "./keybar.js";
 import { Loads } from "./loads.js";
@@ -14,26 +14,20 @@ import { menuSections } from "./menu-items.js";
 import { showFailure } from "./panel.js";
 import { buildSearchBar } from "./searchbar.js";
 import { Session } from "./session.js";
+import { Status, WORDS } from "./status.js";
 import { TerminalView } from "./terminal.js";
-import { lastLine, plain } from "./text.js";
+import { plain } from "./text.js";
 import { terminalTheme } from "./theme.js";
 import { buildView } from "./view.js";
 import { followViewport, isFullscreen, toggleFullscreen } from "./viewport.js";
 
 /** How long a node may be out of the page before its machine ends: frameworks move nodes. */
 const GRACE_MS = 1000;
-/** While the guest boots, the status line shows its last line so often. */
-const STATUS_MS = 100;
 /** A row's height before there is a terminal to measure. */
 const ROW_GUESS = 19;
 /** Of `.terminal` in style.css, above and below. */
 const SCREEN_PADDING = 16;
 
-/** What each phase is called: in the status line, and aloud. @type {Record<Phase, string>} */
-const WORDS = {
-  idle: "Not started", loading: "Loading", created: "Loaded", booting: "Starting", running: "Running", paused: "Paused",
-  off: "Off", crashed: "Stopped working", failed: "Failed",
-};
 const FLAGS = ["idle", "loading", "booting", "running", "paused", "off", "crashed", "failed"];
 
 // The accessors that `defineProperties` makes.
@@ -69,6 +63,7 @@ export class VirtariumVm extends HTMLElement {
   /** @type {TerminalView|undefined} */
   #terminal;
   #session;
+  #status;
   #banner;
   #loads;
   #files;
@@ -77,24 +72,13 @@ export class VirtariumVm extends HTMLElement {
   #actions;
   /** @type {object|undefined} */
   #machine;
-  #title = "";
-  #guestTitle = "";
-  /** What the guest printed last, while it boots. */
-  #lastOutput = "";
-  #decoder = new TextDecoder();
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #grace;
   /** @type {(() => void)[]} */
   #undo = [];
-  #hover = "";
-  #loadWords = "";
   #opening = false;
   /** Who pressed Start wants to type next. */
   #wantsFocus = false;
-  /** @type {ReturnType<typeof setTimeout>|undefined} */
-  #soon;
-  /** @type {ReturnType<typeof setInterval>|undefined} */
-  #clock;
 
   constructor() {
     super();
@@ -104,23 +88,24 @@ export class VirtariumVm extends HTMLElement {
     this.#session = new Session(() => this.#vmOptions(), () => !this.#own.multiple, {
       phase: (phase) => this.#onPhase(phase),
       progress: (event) => {
-        this.#loadWords = this.#loads.show(event);
-        this.#status();
+        this.#status.loads = this.#loads.show(event);
+        this.#status.show();
         this.#fire("vm-progress", event);
       },
       output: (console, bytes) => this.#onOutput(console, bytes),
       disk: (event) => this.#onDisk(event),
-      activity: () => this.#flash(),
+      activity: () => this.#status.flash(),
       error: (error) => this.#onError(error),
       exit: (code) => this.#fire("vm-exit", { code }),
       ready: () => this.#fire("vm-ready", { vm: this.vm }),
       created: (vm) => {
-        this.#title = vm.machine.title;
+        this.#status.title = vm.machine.title;
         // What is not on the screen yet holds the guest back.
         vm.console.attach((bytes) => this.#terminal?.write(bytes));
         if (this.#terminal) void vm.resize(this.#terminal.cols, this.#terminal.rows).catch(() => {});
       },
     });
+    this.#status = new Status(view, this.#session, this.#own);
     const say = (/** @type {string} */ words) => this.#say(words);
     this.#banner = new Banner(view.banner, say);
     this.#loads = new Loads(view.loads, say);
@@ -129,7 +114,7 @@ export class VirtariumVm extends HTMLElement {
     this.#actions = new Actions({
       session: this.#session, terminal: () => this.#terminal, dialog: view.dialog, banner: this.#banner,
       search: () => this.#search.open(), begin: (how) => this.#begin(how),
-      facts: () => ({ machine: this.#title, src: this.#own.src, browser: navigator.userAgent }),
+      facts: () => ({ machine: this.#status.title, src: this.#own.src, browser: navigator.userAgent }),
     });
     this.#menu = new Menu(view.menu, view.tools.menu, () => menuSections(this, {
       session: this.#session, terminal: this.#terminal, files: this.#files, actions: this.#actions,
@@ -204,7 +189,7 @@ export class VirtariumVm extends HTMLElement {
     clearTimeout(this.#grace);
     this.#grace = setTimeout(() => {
       for (const undo of this.#undo.splice(0)) undo();
-      this.#countSeconds(false);
+      this.#status.end();
       void this.#session.discard();
       this.#terminal?.dispose();
       this.#terminal = undefined;
@@ -228,7 +213,7 @@ export class VirtariumVm extends HTMLElement {
 
   /** Another machine: the old one ends. */
   #rebuild() {
-    this.#title = this.#guestTitle = "";
+    this.#status.clear();
     this.#terminal?.clear();
     void this.#session.discard().then(() => {
       if (this.#own.autostart && this.isConnected) void this.start();
@@ -307,12 +292,12 @@ export class VirtariumVm extends HTMLElement {
         void this.vm?.resize(cols, rows).catch(() => {});
       },
       title: (title) => {
-        this.#guestTitle = plain(title);
-        this.#status();
+        this.#status.guestTitle = plain(title);
+        this.#status.show();
       },
       hover: (address) => {
-        this.#hover = address ? plain(address, 200) : "";
-        this.#status();
+        this.#status.hover = address ? plain(address, 200) : "";
+        this.#status.show();
       },
       height: (pixels) => this.#setHeight(pixels),
     });
@@ -336,7 +321,7 @@ export class VirtariumVm extends HTMLElement {
     view.tools.search.disabled = !this.#terminal;
     view.keys.hidden = own.keybar === "off" || own.readonly || this.#session.phase === "idle"
       || (own.keybar === "auto" && !matchMedia("(pointer: coarse)").matches);
-    this.#internals.ariaLabel = own.label || this.#title || "Virtual machine";
+    this.#internals.ariaLabel = own.label || this.#status.title || "Virtual machine";
     const style = getComputedStyle(view.root);
     this.#terminal?.look({
       theme: terminalTheme(style, theme), font: style.getPropertyValue("--_font").trim(),
@@ -345,7 +330,7 @@ export class VirtariumVm extends HTMLElement {
     this.#terminal?.fix({ cols: own.cols || undefined, rows: own.rows || undefined });
     if (!own.rows) view.screen.style.blockSize = "";
     else if (!this.#terminal) this.#setHeight(own.rows * ROW_GUESS);
-    this.#status();
+    this.#status.show();
   }
 
   /** The element is as high as its rows. @param {number} pixels */
@@ -365,15 +350,11 @@ export class VirtariumVm extends HTMLElement {
       } catch { /* no such state there */ }
     }
     if (phase === "loading") this.#loads.clear();
-    if (phase === "booting") {
-      this.#lastOutput = "";
-      this.#terminal?.fresh();
-    }
-    if (phase === "off" || phase === "idle") this.#guestTitle = "";
+    if (phase === "booting") this.#terminal?.fresh();
     view.poster.hidden = phase !== "idle" && phase !== "created";
     view.loading.hidden = phase !== "loading";
     view.bootBar.hidden = phase !== "booting";
-    this.#countSeconds(phase === "booting");
+    this.#status.phase(phase);
     if (phase !== "failed" && phase !== "crashed") view.panel.hidden = true;
     const going = phase === "booting" || phase === "running";
     relabel(view.tools.run, going ? "pause" : "play", going ? "Pause" : phase === "paused" ? "Continue" : "Start");
@@ -399,68 +380,12 @@ export class VirtariumVm extends HTMLElement {
     this.#fire("vm-state", { state: phase });
   }
 
-  /** A kernel may print nothing for seconds: that it is at work is said instead. @param {boolean} on */
-  #countSeconds(on) {
-    if (on === (this.#clock !== undefined)) return;
-    clearInterval(this.#clock);
-    this.#clock = undefined;
-    const { wait } = this.#view;
-    wait.hidden = true;
-    if (!on) return;
-    const began = performance.now();
-    this.#clock = setInterval(() => {
-      wait.textContent = `${this.#title || "Linux"} is starting: ${Math.round((performance.now() - began) / 1000)} s`;
-      wait.hidden = this.#lastOutput !== "";
-    }, 1000);
-  }
-
-  /** The title, the status line and the poster's words. */
-  #status() {
-    const view = this.#view;
-    const { phase } = this.#session;
-    const name = this.#own.label || this.#title || "Linux";
-    view.title.textContent = this.#guestTitle && this.#guestTitle !== name ? `${name}: ${this.#guestTitle}` : name;
-    view.inviteTitle.textContent = this.#own.label || this.#title;
-    view.inviteTitle.hidden = view.inviteTitle.textContent === "";
-    view.inviteText.textContent = `A computer that runs inside this page. Nothing is installed.${this.#foreignHost()}`;
-    const doing = phase === "booting" && this.#lastOutput ? `: ${this.#lastOutput}` : "";
-    view.say.textContent = this.#hover || (phase === "loading" && this.#loadWords ? this.#loadWords : `${WORDS[phase]}${doing}`);
-    const kinds = new Set(this.vm?.disks.filter((disk) => !disk.readonly).map((disk) => disk.kind));
-    const kind = ["memory", "indexeddb", "opfs"].find((k) => kinds.has(/** @type {any} */ (k)));
-    view.kept.hidden = kind === undefined;
-    if (kind) {
-      const words = STORAGE[/** @type {keyof typeof STORAGE} */ (kind)];
-      view.kept.replaceChildren(view.diskLight, `Disk ${words.short}`);
-      view.kept.title = words.long;
-    }
-  }
-
-  /** A machine of another site says so before it is started. */
-  #foreignHost() {
-    try {
-      const url = new URL(this.#own.src, document.baseURI);
-      return url.origin === location.origin || !url.host ? "" : ` It comes from ${url.host}.`;
-    } catch {
-      return "";
-    }
-  }
-
   /**
    * @param {number} console
    * @param {Uint8Array} bytes
    */
   #onOutput(console, bytes) {
-    if (console === 0 && this.#session.phase === "booting") {
-      const line = lastLine(this.#decoder.decode(bytes, { stream: true }));
-      if (line) {
-        this.#lastOutput = line;
-        this.#view.wait.hidden = true;
-        this.#soon ??= setTimeout(() => {
-          this.#soon = undefined;
-          this.#status();
-        }, STATUS_MS);
-      }
-    }
+    if (console === 0 && this.#session.phase === "booting") this.#status.output(bytes);
     this.#fire("vm-output", { console, bytes });
   }
 
@@ -479,14 +404,8 @@ export class VirtariumVm extends HTMLElement {
         ],
       });
     }
-    this.#status();
+    this.#status.show();
     this.#fire("vm-disk", event);
-  }
-
-  #flash() {
-    const { diskLight } = this.#view;
-    diskLight.classList.add("on");
-    setTimeout(() => diskLight.classList.remove("on"), 120);
   }
 
   /** @param {VmError} error */
