@@ -122,6 +122,14 @@ pub trait Host {
     /// The guest printed these bytes.
     fn console(&mut self, console: ConsoleId, bytes: &[u8]);
 
+    /// Whether the embedder has as much output as it wants to hold. `run` then returns
+    /// [`Exit::Budget`](crate::machine::Exit::Budget) before its budget is used up, as soon as the
+    /// instruction that printed is done. A next call of `run` goes on all the same, and returns
+    /// after the next that may print.
+    fn is_full(&self) -> bool {
+        false
+    }
+
     /// With the deterministic clock: every hart waits, and guest time would jump to `until` now.
     /// `false` makes `run` return [`Exit::Idle`](crate::machine::Exit::Idle) instead, before any
     /// time has passed, so that input can be given at this very count; the machine asks again

@@ -396,7 +396,7 @@ impl Machine {
         Some(registers)
     }
 
-    /// Runs up to `budget` instructions, unless something comes up first.
+    /// Runs up to `budget` instructions, unless something comes up first ([`Host::is_full`] too).
     ///
     /// `now` is the embedder's time; it counts only with [`Clock::Host`], may begin anywhere, and
     /// one that goes back is ignored. How a run is cut into calls never shows in the guest.
@@ -416,6 +416,9 @@ impl Machine {
             }
             if let Some(exit) = self.advance(end, host) {
                 return exit;
+            }
+            if host.is_full() {
+                return self.power.exit().unwrap_or(Exit::Budget);
             }
         }
     }

@@ -94,6 +94,8 @@ pub struct Recorder {
     pub answers: VecDeque<BlockResult>,
     pub abandoned: Vec<Token>,
     pub refuses_skips: bool,
+    /// Bytes printed from which on it has enough.
+    pub room: Option<usize>,
 }
 
 impl Host for Recorder {
@@ -110,6 +112,10 @@ impl Host for Recorder {
 
     fn console(&mut self, _: ConsoleId, bytes: &[u8]) {
         self.printed.extend(bytes);
+    }
+
+    fn is_full(&self) -> bool {
+        self.room.is_some_and(|room| self.printed.len() >= room)
     }
 
     fn may_skip(&mut self, _: crate::time::Ticks) -> bool {

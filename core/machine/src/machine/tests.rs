@@ -2,6 +2,7 @@ mod debugging;
 mod disks;
 mod ends;
 mod inputs;
+mod outputs;
 mod smp;
 mod times;
 
