@@ -7,6 +7,10 @@ use virtarium_machine::host::{BlockRequest, BlockResult, ConsoleId, Host, Submit
 use crate::disk::Disk;
 use crate::store::Batch;
 
+/// Bytes that a console prints before the worker gets its turn to take them. A guest may exceed it
+/// by what one notification of a virtio console brings.
+const OUTPUT_LIMIT: usize = 1 << 18;
+
 /// The disks and what was printed.
 #[derive(Default)]
 pub(crate) struct WebHost {
@@ -160,6 +164,12 @@ impl Host for WebHost {
         if let Some(output) = self.output(console) {
             output.extend_from_slice(bytes);
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.outputs
+            .iter()
+            .any(|output| output.len() >= OUTPUT_LIMIT)
     }
 }
 

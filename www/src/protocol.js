@@ -194,9 +194,10 @@ export const ERROR_CODES = Object.freeze([
  */
 
 /**
- * `total` is 0 where the server did not say. `what` is a name for people: a file, a disk.
+ * `total` is 0 where the server did not say. `what` is a name for people: a file, a disk. With
+ * `trouble` the server has failed so far, and is asked again.
  * @typedef {{event: "progress", phase: "wasm"|"kernel"|"initrd"|"manifest"|"disk"|"boot",
- *   what: string, loaded: number, total: number}} ProgressEvent
+ *   what: string, loaded: number, total: number, trouble?: string}} ProgressEvent
  */
 
 /** @typedef {{event: "output", console: number, bytes: Uint8Array}} OutputEvent */

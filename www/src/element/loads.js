@@ -1,6 +1,7 @@
 /** @import { ProgressEvent } from "../protocol.js" */
 import { formatSize } from "../vm/size.js";
 import { h } from "./dom.js";
+import { plain } from "./text.js";
 
 /** @type {Record<ProgressEvent["phase"], string>} */
 const NAMES = {
@@ -30,10 +31,10 @@ export class Loads {
   }
 
   /**
-   * @param {Pick<ProgressEvent, "phase"|"what"|"loaded"|"total">} event
+   * @param {Pick<ProgressEvent, "phase"|"what"|"loaded"|"total"|"trouble">} event
    * @returns {string} the same in words
    */
-  show({ phase, what, loaded, total }) {
+  show({ phase, what, loaded, total, trouble }) {
     const key = `${phase} ${what}`;
     const name = NAMES[phase] ?? "A file";
     let row = this.#rows.get(key);
@@ -42,6 +43,11 @@ export class Loads {
       this.#rows.set(key, row);
       this.#list.append(h("li", {}, h("span", {}, name), row.amount, row.bar));
       this.#say(total ? `${name}, ${formatSize(total)}` : name);
+    }
+    if (trouble) {
+      row.amount.textContent = "waiting";
+      row.amount.title = plain(trouble, 300);
+      return `${name}: the server has failed and is asked again`;
     }
     const amount = total ? `${formatSize(loaded)} of ${formatSize(total)}, ${Math.floor((100 * loaded) / total)} %` : formatSize(loaded);
     row.amount.textContent = total && loaded >= total ? formatSize(total) : amount;

@@ -11,9 +11,15 @@ import { failure } from "./failure.js";
 export class Consoles {
   #machine;
   #post;
-  /** @type {Map<number, {unacknowledged: number, typed: Typed[]}>} */
+  /**
+   * `backlog`: printed and not sent yet. A slice prints little more than the window, but a single
+   * notification of a virtio console may bring many megabytes.
+   * @type {Map<number, {unacknowledged: number, backlog: Uint8Array[], typed: Typed[]}>}
+   */
   #consoles = new Map();
   #flooded = false;
+  /** Whether the machine was started: what is typed before is kept for its first instruction. */
+  #open = false;
 
   /**
    * @param {Machine} machine
@@ -24,7 +30,7 @@ export class Consoles {
     this.#machine = machine;
     this.#post = post;
     for (let console = UART; console < count; console += 1) {
-      this.#consoles.set(console, { unacknowledged: 0, typed: [] });
+      this.#consoles.set(console, { unacknowledged: 0, backlog: [], typed: [] });
     }
   }
 
@@ -36,17 +42,26 @@ export class Consoles {
     for (const [console, state] of this.#consoles) {
       const bytes = this.#machine.takeOutput(console);
       if (bytes) {
-        state.unacknowledged += bytes.length;
+        state.backlog.push(bytes);
+        this.#send(console, OUTPUT_WINDOW);
         this.#flooded ||= state.unacknowledged >= OUTPUT_WINDOW;
-        this.#post({ event: "output", console, bytes }, [bytes.buffer]);
       }
       this.#type(console, state.typed);
     }
     return this.#flooded;
   }
 
+  /** The machine begins: what was typed before is there at its first instruction. */
+  open() {
+    this.#open = true;
+    for (const [console, { typed }] of this.#consoles) {
+      this.#type(console, typed);
+    }
+  }
+
   /**
-   * Types into a console; done when the guest's driver can read all of it.
+   * Types into a console; done when the guest's driver can read all of it, and at once in a
+   * machine that was not started.
    * @param {number} console
    * @param {Uint8Array} bytes
    * @returns {Promise<void>}
@@ -59,6 +74,9 @@ export class Consoles {
     return new Promise((resolve) => {
       state.typed.push({ bytes, done: 0, resolve });
       this.#type(console, state.typed);
+      if (!this.#open) {
+        resolve();
+      }
     });
   }
 
@@ -82,6 +100,7 @@ export class Consoles {
       return false;
     }
     state.unacknowledged = Math.max(0, state.unacknowledged - bytes);
+    this.#send(console, OUTPUT_WINDOW);
     if (!this.#flooded) {
       return false;
     }
@@ -89,8 +108,18 @@ export class Consoles {
     return !this.#flooded;
   }
 
-  /** The guest begins anew: nobody waits for what was typed. */
+  /** The machine prints nothing more: all of what it printed goes to the page. */
+  finish() {
+    for (const console of this.#consoles.keys()) {
+      this.#send(console, Infinity);
+    }
+  }
+
+  /** The guest begins anew: nobody waits for what was typed, unless that was before the first time. */
   forget() {
+    if (!this.#open) {
+      return;
+    }
     for (const { typed } of this.#consoles.values()) {
       for (const { resolve } of typed.splice(0)) {
         resolve();
@@ -99,10 +128,33 @@ export class Consoles {
   }
 
   /**
+   * Sends of the backlog what fits into the window.
+   * @param {number} console
+   * @param {number} window
+   */
+  #send(console, window) {
+    const state = this.#consoles.get(console);
+    for (let first; state && (first = state.backlog[0]) && state.unacknowledged < window; ) {
+      const room = window - state.unacknowledged;
+      const bytes = first.length <= room ? first : first.slice(0, room);
+      if (bytes === first) {
+        state.backlog.shift();
+      } else {
+        state.backlog[0] = first.subarray(room);
+      }
+      state.unacknowledged += bytes.length;
+      this.#post({ event: "output", console, bytes }, [bytes.buffer]);
+    }
+  }
+
+  /**
    * @param {number} console
    * @param {Typed[]} typed
    */
   #type(console, typed) {
+    if (!this.#open) {
+      return;
+    }
     for (let first; (first = typed[0]); typed.shift()) {
       first.done += this.#machine.input(console, first.bytes.subarray(first.done));
       if (first.done < first.bytes.length) {

@@ -312,11 +312,12 @@ export class PluggedDisk {
  * @param {(disk: string) => void} options.onLost
  * @param {(event: DiskEvent) => void} options.tell
  * @param {(event: import("../protocol.js").ProgressEvent) => void} options.progress
+ * @param {AbortSignal} options.signal ends the opening
  * @param {() => void} options.wake
  * @param {(error: unknown) => void} options.onError
  * @returns {Promise<{plugged: PluggedDisk, disk: Disk}[]>}
  */
-export async function openDisks(infos, { persist, steal, discard, onLost, tell, progress, wake, onError }) {
+export async function openDisks(infos, { persist, steal, discard, onLost, tell, progress, signal, wake, onError }) {
   const persisted = persist !== null && ((await navigator.storage?.persisted?.().catch(() => false)) ?? false);
   /** @type {{plugged: PluggedDisk, disk: Disk}[]} */
   const opened = [];
@@ -329,7 +330,7 @@ export async function openDisks(infos, { persist, steal, discard, onLost, tell, 
         const error = recovered ? undefined : trouble.error?.message;
         const { kind, persisted } = plugged ? { kind: plugged.place.kind, persisted: plugged.persisted } : NOWHERE;
         tell({ event: "disk", name: info.name, kind, persisted, code: "offline", error, recovered });
-      }, progress);
+      }, progress, signal);
       const keep = info.readonly ? null : persist;
       const place = await openPlace(keep, info.name, { steal, discard: discard.includes(info.name), onLost: () => onLost(info.name) });
       let disk;
@@ -375,19 +376,27 @@ export async function checkOverlay(info, storage) {
  * @param {MachineDisk} info
  * @param {(trouble: {state: string, url: string, error?: Error}) => void} onTrouble
  * @param {(event: import("../protocol.js").ProgressEvent) => void} progress
+ * @param {AbortSignal} [signal]
  * @returns {Promise<{base: Base, source: Source | null}>}
  */
-async function openImage(info, onTrouble, progress) {
+async function openImage(info, onTrouble, progress, signal) {
   if (info.manifest !== undefined) {
     progress({ event: "progress", phase: "manifest", what: info.name, loaded: 0, total: 0 });
-    const text = await fetchFile({ url: info.manifest }, { hash: sha256, limit: MOST_MANIFEST, cache: "no-cache" });
+    const text = await fetchFile({ url: info.manifest }, {
+      hash: sha256,
+      limit: MOST_MANIFEST,
+      cache: "no-cache",
+      signal,
+      eager: true,
+      onTrouble: ({ state, error }) => progress({ event: "progress", phase: "manifest", what: info.name, loaded: 0, total: 0, trouble: state === "over" ? undefined : error?.message }),
+    });
     progress({ event: "progress", phase: "manifest", what: info.name, loaded: text.length, total: text.length });
     const base = opening(info.name, () => Base.manifest(text));
     return { base, source: new ChunkSource(info.manifest, base, { onTrouble }) };
   }
   if (info.url !== undefined) {
     const ranges = new RangeSource(info.url, { onTrouble });
-    const { size, identity } = await ranges.probe();
+    const { size, identity } = await ranges.probe({ signal });
     const base = opening(info.name, () => Base.unverified(size, RANGE, sha256(new TextEncoder().encode(identity))));
     return {
       base,

@@ -40,6 +40,8 @@ export async function loadModule(url, progress, panicked) {
     {
       hash: sha256,
       cache: "default",
+      eager: true,
+      onTrouble: ({ state, error }) => progress({ event: "progress", phase: "wasm", what: "virtarium.wasm", loaded: 0, total: 0, trouble: state === "over" ? undefined : error?.message }),
       onProgress: ({ loaded, total }) => progress({ event: "progress", phase: "wasm", what: "virtarium.wasm", loaded, total: total ?? 0 }),
     },
   );
@@ -57,10 +59,14 @@ export async function loadModule(url, progress, panicked) {
  * Fetches kernel and initramfs, side by side.
  * @param {Machine} machine
  * @param {(event: ProgressEvent) => void} progress
+ * @param {AbortSignal} signal
  * @returns {Promise<{kernel: Uint8Array, initrd: Uint8Array | undefined}>}
  */
-export async function fetchParts({ kernel, initrd }, progress) {
+export async function fetchParts({ kernel, initrd }, progress, signal) {
   const controller = new AbortController();
+  const abort = () => controller.abort();
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
   try {
     const [first, second] = await Promise.all([
       part("kernel", kernel, progress, controller.signal),
@@ -71,6 +77,8 @@ export async function fetchParts({ kernel, initrd }, progress) {
     // The other one is of no use.
     controller.abort();
     throw error;
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 
@@ -94,7 +102,9 @@ async function part(phase, { url, bytes, sha256: expected, size, encoding }, pro
     {
       hash: sha256,
       signal,
+      eager: true,
       onProgress: ({ loaded, total }) => progress({ event: "progress", phase, what, loaded, total: total ?? size ?? 0 }),
+      onTrouble: ({ state, error }) => progress({ event: "progress", phase, what, loaded: 0, total: size ?? 0, trouble: state === "over" ? undefined : error?.message }),
     },
   );
 }

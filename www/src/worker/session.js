@@ -41,6 +41,12 @@ export class Session {
   #usage = new Usage();
   /** Whether the machine ran when the page went to sleep; null if it is awake. @type {boolean | null} */
   #asleep = null;
+  /** The page is awake, and could not have its disks back. */
+  #shutOut = false;
+  /** The machine stands still for a moment, whatever its state. */
+  #held = false;
+  /** Ends the downloads of a machine that is being built. @type {AbortController | null} */
+  #building = null;
   /** What `runTo` waits for. @type {{resolve: (count: number) => void, reject: (error: Error) => void} | null} */
   #counting = null;
   /** @type {Promise<unknown>} */
@@ -83,21 +89,25 @@ export class Session {
 
   start() {
     return this.#inTurn(async () => {
-      if (this.#state === "running") {
+      if (this.#state === "running" && !this.#shutOut) {
         return;
       }
       if (this.#asleep !== null) {
-        // Its disks are not there before the page wakes up.
         this.#asleep = true;
+        if (this.#shutOut) {
+          await this.#wakeUp();
+        }
+        // Otherwise its disks are not there before the page wakes up.
         this.#say("running");
         return;
       }
       if (this.#state === "off") {
         await this.#rebuild();
-      } else if (this.#state === "created" && Date.now() - this.#builtAt > LATE_MS) {
+      } else if (this.#state === "created" && Date.now() - this.#builtAt > LATE_MS && this.#followsHost()) {
         // The guest's clock begins when the machine does.
         this.#powerCycle();
       }
+      this.#consoles?.open();
       this.#run();
     });
   }
@@ -133,10 +143,12 @@ export class Session {
   }
 
   stop() {
+    this.#building?.abort();
     return this.#inTurn(() => this.#switchOff(undefined));
   }
 
   dispose() {
+    this.#building?.abort();
     return this.#inTurn(async () => {
       try {
         if (this.#machine && this.#state !== "crashed") {
@@ -155,6 +167,7 @@ export class Session {
       }
       // The loop itself may stand still because the page lags behind.
       this.#asleep = this.#state === "running";
+      this.#shutOut = false;
       this.#loop?.stop();
       this.#around(0);
       try {
@@ -167,22 +180,8 @@ export class Session {
 
   resume() {
     return this.#inTurn(async () => {
-      if (this.#asleep === null) {
-        return;
-      }
-      try {
-        for (const disk of this.#disks) {
-          await disk.attach(() => this.#lost(disk.name));
-        }
-      } catch (error) {
-        // All or none.
-        this.#detach();
-        throw error;
-      }
-      const ran = this.#asleep;
-      this.#asleep = null;
-      if (ran) {
-        this.#loop?.start();
+      if (this.#asleep !== null) {
+        await this.#wakeUp();
       }
     });
   }
@@ -219,8 +218,8 @@ export class Session {
    * @param {number} bytes
    */
   ack(console, bytes) {
-    if (this.#consoles?.ack(console, bytes) && this.#state === "running" && this.#asleep === null) {
-      this.#loop?.start();
+    if (this.#consoles?.ack(console, bytes)) {
+      this.#goOn();
     }
   }
 
@@ -246,6 +245,7 @@ export class Session {
     }
     return new Promise((resolve, reject) => {
       this.#counting = { resolve, reject };
+      this.#consoles?.open();
       this.#say("running");
       this.#loop?.runTo(count);
     });
@@ -266,15 +266,14 @@ export class Session {
           disk.detach();
         }
       }
-      const ran = this.#state === "running" && this.#asleep === null;
+      this.#held = true;
       this.#loop?.stop();
       try {
         await disk.flush();
         return await disk.exportOverlay();
       } finally {
-        if (ran && this.#state === "running" && this.#asleep === null) {
-          this.#loop?.start();
-        }
+        this.#held = false;
+        this.#goOn();
       }
     });
   }
@@ -358,6 +357,9 @@ export class Session {
   #disk(name) {
     const disk = this.#disks.find((disk) => disk.name === name);
     if (!disk) {
+      if (this.#options?.machine.disks.some((disk) => disk.name === name)) {
+        throw failure("unsupported", `the disk ${name} is not open: start the machine first`);
+      }
       throw failure("not-found", `the machine has no disk ${JSON.stringify(name)}; it has ${this.#disks.map((disk) => disk.name).join(", ") || "none"}`);
     }
     return disk;
@@ -369,17 +371,25 @@ export class Session {
     const { machine: info } = options;
     const progress = (/** @type {import("../protocol.js").ProgressEvent} */ event) => this.#post(event);
     this.#lostName = "";
-    const parts = await fetchParts(info, progress);
-    const opened = await openDisks(info.disks, {
-      persist: options.persist,
-      steal: options.steal ?? false,
-      discard: options.discard ?? [],
-      onLost: (name) => this.#lost(name),
-      tell: (event) => this.#post(event),
-      progress,
-      wake: () => this.#loop?.wake(),
-      onError: (error) => this.look(error),
-    });
+    this.#building = new AbortController();
+    const { signal } = this.#building;
+    let opened, parts;
+    try {
+      parts = await fetchParts(info, progress, signal);
+      opened = await openDisks(info.disks, {
+        persist: options.persist,
+        steal: options.steal ?? false,
+        discard: options.discard ?? [],
+        onLost: (name) => this.#lost(name),
+        tell: (event) => this.#post(event),
+        progress,
+        signal,
+        wake: () => this.#loop?.wake(),
+        onError: (error) => this.look(error),
+      });
+    } finally {
+      this.#building = null;
+    }
     if (this.#lostName) {
       for (const { plugged, disk } of opened) {
         disk.free();
@@ -426,6 +436,38 @@ export class Session {
     this.#loop?.start();
   }
 
+  /** The loop goes on, if nothing but what has just ended kept it. */
+  #goOn() {
+    if (this.#state === "running" && this.#asleep === null && !this.#held) {
+      this.#loop?.start();
+    }
+  }
+
+  /** Takes the disks again that were let go of for the page's sleep, and goes on as before. */
+  async #wakeUp() {
+    this.#shutOut = true;
+    try {
+      for (const disk of this.#disks) {
+        await disk.attach(() => this.#lost(disk.name));
+      }
+    } catch (error) {
+      // All or none.
+      this.#detach();
+      throw error;
+    }
+    this.#shutOut = false;
+    const ran = this.#asleep;
+    this.#asleep = null;
+    if (ran) {
+      this.#loop?.start();
+    }
+  }
+
+  /** Whether the guest's clock is the host's, and nobody has said what it shows. */
+  #followsHost() {
+    return this.#options?.clock !== "deterministic" && this.#options?.epoch === undefined;
+  }
+
   /**
    * What is done behind a slice.
    * @param {number} took milliseconds
@@ -467,8 +509,8 @@ export class Session {
   /** Switches the machine off and on: with the time and the size of the terminal as they are now. */
   #powerCycle() {
     const machine = this.#need();
-    const { clock, epoch, cols, rows } = /** @type {CreateOptions} */ (this.#options);
-    if (clock !== "deterministic" && epoch === undefined) {
+    const { cols, rows } = /** @type {CreateOptions} */ (this.#options);
+    if (this.#followsHost()) {
       machine.setEpoch(epochNow());
     }
     machine.reset();
@@ -502,6 +544,7 @@ export class Session {
     this.#loop?.stop();
     this.#stopCounting();
     this.#around(0);
+    this.#consoles?.finish();
     try {
       await this.#flush();
     } finally {
@@ -564,7 +607,12 @@ export class Session {
       lock?.release();
       if (this.#state === "created") {
         this.#tearDown();
-        await this.#build();
+        try {
+          await this.#build();
+        } catch (error) {
+          this.#say("off");
+          throw error;
+        }
       }
     }
   }

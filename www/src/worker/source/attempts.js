@@ -37,11 +37,13 @@ const OFFLINE_POLL = 15_000;
  * @param {object} options
  * @param {Host} options.host
  * @param {AbortSignal} [options.signal]
+ * @param {boolean} [options.eager] A browser that knows that it is offline is not waited for:
+ *   somebody looks on who can try again.
  * @param {Patience} [options.patience]
  * @param {(trouble: Trouble) => void} [options.onTrouble]
  * @returns {Promise<T>}
  */
-export async function persist(url, once, { host, signal, patience = PATIENCE, onTrouble }) {
+export async function persist(url, once, { host, signal, eager = false, patience = PATIENCE, onTrouble }) {
   let failed = 0;
   let troubled = false;
   for (;;) {
@@ -55,6 +57,7 @@ export async function persist(url, once, { host, signal, patience = PATIENCE, on
       const error = caught;
       troubled = true;
       if (error.network && !host.online()) {
+        if (eager) throw error;
         onTrouble?.({ state: "offline", url, error });
         await host.sleep(Math.min(OFFLINE_POLL, patience.longest), signal);
         continue;

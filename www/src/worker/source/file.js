@@ -39,6 +39,7 @@ const LONGEST = 1 << 30;
  * @typedef {object} FileOptions
  * @property {Sha256} hash
  * @property {AbortSignal} [signal]
+ * @property {boolean} [eager] As of `persist`.
  * @property {(progress: {loaded: number, total: number | undefined, cached: boolean}) => void}
  *   [onProgress] Bytes as the machine gets them.
  * @property {(trouble: Trouble) => void} [onTrouble]
