@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 
+import { gunzip } from "../../src/worker/source/gunzip.js";
 import { fetchFile } from "../../src/worker/source/index.js";
 import { failure, hash, hex, host, noise, quick, server } from "./source-server.mjs";
 
@@ -288,5 +289,33 @@ test("a_machine_file_that_says_nonsense_is_refused", async () => {
     const error = await failure(fetchFile(info, options()));
     assert.equal(error.code, "bad-machine");
     assert.match(error.message, says);
+  }
+});
+
+test("a_sink_that_throws_ends_the_unpacking_with_what_it_threw", { timeout: 10_000 }, async () => {
+  const packed = gzipSync(Buffer.alloc(4 << 20));
+  const sink = /** @type {any} */ ({
+    length: 0,
+    push() {
+      throw new RangeError("no room");
+    },
+  });
+  await assert.rejects(gunzip("https://example.test/a.gz", pieces(packed), sink), /no room/);
+  async function* pieces(/** @type {Buffer} */ bytes) {
+    for (let at = 0; at < bytes.length; at += 1000) yield new Uint8Array(bytes.subarray(at, at + 1000));
+  }
+});
+
+test("a_policy_that_only_reports_has_refused_nothing", async (t) => {
+  /** @type {((event: object) => void)[]} */
+  const listeners = [];
+  const scope = /** @type {any} */ (globalThis);
+  scope.addEventListener = (/** @type {string} */ _, /** @type {any} */ listener) => listeners.push(listener);
+  t.after(() => delete scope.addEventListener);
+  const { browser } = await import(`../../src/worker/source/host.js?${Math.random()}`);
+  const url = "https://example.test/disk";
+  for (const [disposition, refused] of [["report", false], ["enforce", true]]) {
+    for (const listener of listeners) listener({ blockedURI: url, disposition });
+    assert.equal(await browser.blocked(url), refused, String(disposition));
   }
 });

@@ -73,6 +73,8 @@ export async function exchange(url, init, use, { host, signal, limits = LIMITS }
   } catch (error) {
     if (error instanceof SourceError) throw error;
     if (signal?.aborted) throw aborted(url);
+    // What an allocation throws.
+    if (error instanceof RangeError) throw new SourceError("memory", url, `no memory for it (${error.message})`, { cause: error });
     throw await failure(url, error, host, late, read);
   } finally {
     clearTimeout(timer);

@@ -20,16 +20,23 @@ export async function gunzip(url, pieces, sink, onProgress) {
   const writer = writable.getWriter();
   const reader = readable.getReader();
   let fits = true;
+  /** What the sink threw. @type {{error: unknown} | undefined} */
+  let broken;
   const drained = (async () => {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      if (!sink.push(value)) {
-        fits = false;
+      try {
+        fits = sink.push(value);
+        if (fits) onProgress?.(sink.length);
+      } catch (error) {
+        broken = { error };
+      }
+      if (!fits || broken) {
+        // Otherwise whoever writes would wait for somebody who reads.
         await reader.cancel();
         return;
       }
-      onProgress?.(sink.length);
     }
   })();
   // Whoever waits for it comes later.
@@ -40,8 +47,9 @@ export async function gunzip(url, pieces, sink, onProgress) {
         try {
           await writer.write(piece.subarray(at, at + STEP));
         } catch (cause) {
-          if (fits) throw notGzip(url, cause);
+          if (fits && !broken) throw notGzip(url, cause);
         }
+        if (broken) throw broken.error;
       }
       if (!fits) return false;
     }
@@ -49,8 +57,9 @@ export async function gunzip(url, pieces, sink, onProgress) {
       await writer.close();
       await drained;
     } catch (cause) {
-      if (fits) throw notGzip(url, cause);
+      if (fits && !broken) throw notGzip(url, cause);
     }
+    if (broken) throw broken.error;
   } finally {
     // Where the pieces broke off; it does nothing after `close`.
     writer.abort().catch(() => {});

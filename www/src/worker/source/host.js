@@ -22,7 +22,9 @@ const VIOLATIONS = 64;
 const violations = [];
 
 globalThis.addEventListener?.("securitypolicyviolation", (event) => {
-  const { blockedURI } = /** @type {SecurityPolicyViolationEvent} */ (event);
+  const { blockedURI, disposition } = /** @type {SecurityPolicyViolationEvent} */ (event);
+  // A policy that only reports has refused nothing.
+  if (disposition !== "enforce") return;
   violations.push(blockedURI);
   violations.splice(0, violations.length - VIOLATIONS);
 });
