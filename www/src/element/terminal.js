@@ -11,6 +11,11 @@ const FONT_LEAST = 7;
 /** In a box narrower than this letters are smaller from the start: fifty columns on a phone. */
 const NARROW = 480;
 const FONT_NARROW = 12;
+/**
+ * Bytes that a page out of sight may be behind with drawing before the guest waits: xterm.js gives
+ * up at 50 MB, and this much is drawn in a second or two when the page is looked at again.
+ */
+const HIDDEN_BACKLOG = 16 << 20;
 /** Out of the alternate screen, soft reset (DECSTR), no mouse, no bracketed paste, a new line. */
 const FRESH = "\x1b[?1049l\x1b[!p\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?2004l\r\n";
 
@@ -37,6 +42,8 @@ export class TerminalView {
   /** @type {{cols?: number, rows?: number}} */
   #fixed = {};
   #fontSize;
+  /** Bytes that are written and not drawn. */
+  #behind = 0;
   /** The next character is typed with Ctrl. */
   ctrl = false;
   /** Called when `ctrl` has been used up. @type {() => void} */
@@ -103,10 +110,16 @@ export class TerminalView {
 
   /**
    * @param {Uint8Array|string} data
-   * @returns {Promise<void>} when it is on the screen
+   * @returns {Promise<void>} when it is on the screen, or would be if the page were in sight
    */
   write(data) {
-    return new Promise((resolve) => this.#term.write(data, resolve));
+    this.#behind += data.length;
+    const done = new Promise((/** @type {(value: void) => void} */ resolve) => this.#term.write(data, () => {
+      this.#behind -= data.length;
+      resolve();
+    }));
+    // The browser gives a hidden page so little time that the guest would wait for its terminal.
+    return document.hidden && this.#behind < HIDDEN_BACKLOG ? Promise.resolve() : done;
   }
 
   /** What is in sight. */
