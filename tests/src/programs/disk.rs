@@ -1,6 +1,7 @@
 //! A driver for a virtio disk that keeps four requests of different lengths under way, waits by
 //! polling or in WFI, and takes the bytes that it read into what it writes next. Each has sectors of
-//! its own; or all have the same, and the device is reset at times while they are under way.
+//! its own; or all have the same, and the device is reset at times while they are under way. The
+//! sectors are beside each other, or spread over the chunks of an image.
 
 use virtarium_machine::isa::Op;
 use virtarium_machine::machine::{DeviceConfig, SlotConfig};
@@ -43,6 +44,9 @@ const CHAINS: u64 = 4;
 const LENGTHS: [u64; CHAINS as usize] = [1, 16, 3, 8];
 /// Sectors of the disk that belong to a chain; a power of two.
 const PART: u64 = 64;
+/// From one sector to the next one that is used, where they are spread: odd, so that some requests
+/// begin or end within a block or across the end of a chunk.
+const SPREAD: u64 = 63;
 /// Entries of the queue.
 const QUEUE: i32 = 16;
 
@@ -62,16 +66,22 @@ const SUM: u8 = A[6];
 /// A program of this seed that makes so many times four requests.
 #[must_use]
 pub fn case(seed: u64, rounds: u64) -> Case {
-    build(seed, rounds, false)
+    build(seed, rounds, false, 1)
 }
 
 /// The same for requests to the same sectors, with resets of the device.
 #[must_use]
 pub fn contended(seed: u64, rounds: u64) -> Case {
-    build(seed, rounds, true)
+    build(seed, rounds, true, 1)
 }
 
-fn build(seed: u64, rounds: u64, contended: bool) -> Case {
+/// Either of them on a disk that is worth streaming.
+#[must_use]
+pub fn spread(seed: u64, rounds: u64, contended: bool) -> Case {
+    build(seed, rounds, contended, SPREAD)
+}
+
+fn build(seed: u64, rounds: u64, contended: bool, stride: u64) -> Case {
     let mut rng = Rng::new(seed);
     let mut program = Program::begin(&mut rng, rounds, false);
     let asm = &mut program.asm;
@@ -94,7 +104,7 @@ fn build(seed: u64, rounds: u64, contended: bool) -> Case {
     let top = asm.label();
     Program::draw(asm);
     for chain in 0..CHAINS {
-        request(asm, chain, if contended { 0 } else { PART * chain });
+        request(asm, chain, if contended { 0 } else { PART * chain }, stride);
     }
     submit(asm);
     if contended {
@@ -112,7 +122,7 @@ fn build(seed: u64, rounds: u64, contended: bool) -> Case {
         .loads
         .push((STATES, vec![0xff; 8 * CHAINS as usize]));
     let mut case = program.finish(harts(1));
-    let sectors = CHAINS * PART;
+    let sectors = CHAINS * PART * stride;
     case.disk = sectors * 512;
     case.config.slots = vec![SlotConfig {
         slot: 0,
@@ -169,9 +179,9 @@ fn set_up(asm: &mut Asm) {
     write(asm, STATUS, 1 | 2 | 8 | 4);
 }
 
-/// Draws a chain's direction and sector, of a part of the disk that begins at `part`, and makes it
-/// available.
-fn request(asm: &mut Asm, chain: u64, part: u64) {
+/// Draws a chain's direction and sector, one in `stride` of a part of the disk that is the `part`-th
+/// of those, and makes it available.
+fn request(asm: &mut Asm, chain: u64, part: u64, stride: u64) {
     let header = 16 * chain as i32;
     let data = 16 * (3 * chain as i32 + 1);
     // VIRTIO_BLK_T_IN is 0, T_OUT 1.
@@ -185,6 +195,8 @@ fn request(asm: &mut Asm, chain: u64, part: u64) {
     // Any sector of the part from which its length fits.
     Program::pick(asm, T[0], 12 + 5 * chain as i32, 5, 0);
     asm.i(Op::Addi, T[0], T[0], part as i32);
+    asm.li(T[1], stride);
+    asm.r(Op::Mul, T[0], T[0], T[1]);
     asm.store(Op::Sd, T[0], HEADERS_AT, header + 8);
     // avail.ring[made % QUEUE] = head
     asm.i(Op::Andi, T[1], MADE, QUEUE - 1);

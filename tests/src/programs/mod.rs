@@ -175,6 +175,7 @@ impl Program {
                 ..config
             },
             disk: 0,
+            manifest: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use virtarium_machine::machine::Digest;
 use virtarium_tests::notes;
-use virtarium_tests_wasm::{Case, End, Session};
+use virtarium_tests_wasm::{Case, End, Engine, Session};
 
 use crate::module::Module;
 
@@ -16,21 +16,18 @@ pub struct State {
     pub digest: Digest,
 }
 
-pub fn native(session: &mut Session, count: u64) -> State {
-    let end = session.run_to(count);
-    State {
-        end,
-        instructions: session.machine.instructions(),
-        digest: session.machine.digest(),
-    }
+/// Runs to a count, and tells how it is there.
+pub fn run_to(engine: &mut impl Engine, count: u64) -> State {
+    let end = engine.run_to(count);
+    state(engine, end)
 }
 
-fn wasm(module: &mut Module, count: u64) -> State {
-    let end = module.run_to(count);
+/// How it is at this end.
+pub fn state(engine: &mut (impl Engine + ?Sized), end: End) -> State {
     State {
         end,
-        instructions: module.instructions(),
-        digest: module.digest(),
+        instructions: engine.instructions(),
+        digest: engine.digest(),
     }
 }
 
@@ -50,10 +47,10 @@ pub fn compare(
         let before = count;
         count = (count + step).min(limit);
         let start = Instant::now();
-        let mine = native(&mut session, count);
+        let mine = run_to(&mut session, count);
         times[0] += start.elapsed();
         let start = Instant::now();
-        let theirs = wasm(&mut module, count);
+        let theirs = run_to(&mut module, count);
         times[1] += start.elapsed();
         if mine != theirs {
             let at = first_difference([here, there], before, count);
@@ -83,7 +80,7 @@ fn first_difference([here, there]: [&Case; 2], mut low: u64, mut high: u64) -> u
         let Ok(mut session) = Session::new(here) else {
             break;
         };
-        if native(&mut session, middle) == wasm(&mut Module::new(there), middle) {
+        if run_to(&mut session, middle) == run_to(&mut Module::new(there), middle) {
             low = middle;
         } else {
             high = middle;

@@ -59,6 +59,7 @@ fn case() -> Case {
     Case {
         config,
         disk: SECTORS * 512,
+        manifest: None,
     }
 }
 

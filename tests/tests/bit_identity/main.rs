@@ -1,5 +1,6 @@
 //! Bit-identity: a machine's state at an instruction count is the same natively and in wasm, in
-//! slices of any length, with caches dropped at any time, and under a host that takes its time.
+//! slices of any length, with caches dropped at any time, under a host that takes its time, and with
+//! a disk that comes in chunks.
 //!
 //! `VIRTARIUM_SEED` repeats a run. With `VIRTARIUM_SOAK=1` the kernel runs to the end of a script
 //! that uses the disk, and programs are drawn by the hundred. Debian's kernel comes from the cache
@@ -9,6 +10,7 @@ mod compare;
 mod kernel;
 mod module;
 mod schedule;
+mod stream;
 
 use compare::compare;
 use virtarium_machine::cpu::Exception;

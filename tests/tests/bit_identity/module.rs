@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use virtarium_machine::machine::Digest;
-use virtarium_tests_wasm::{Case, End};
-use wasmtime::{Engine, Instance, Memory, Store, TypedFunc};
+use virtarium_tests_wasm::{Case, End, Engine};
+use wasmtime::{Instance, Memory, Store, TypedFunc};
 
 /// Builds the module: optimised, but without the fat link of a release.
 fn build() -> PathBuf {
@@ -35,13 +35,13 @@ fn build() -> PathBuf {
 }
 
 /// The compiled module, made once in a process.
-fn compiled() -> &'static (Engine, wasmtime::Module) {
-    static COMPILED: OnceLock<(Engine, wasmtime::Module)> = OnceLock::new();
+fn compiled() -> &'static (wasmtime::Engine, wasmtime::Module) {
+    static COMPILED: OnceLock<(wasmtime::Engine, wasmtime::Module)> = OnceLock::new();
     COMPILED.get_or_init(|| {
         let start = Instant::now();
         let path = build();
         let built = start.elapsed();
-        let engine = Engine::default();
+        let engine = wasmtime::Engine::default();
         let bytes = std::fs::read(&path).expect("the module is where cargo puts it");
         let module = wasmtime::Module::new(&engine, &bytes).expect("the module is valid");
         println!(
@@ -57,11 +57,15 @@ fn compiled() -> &'static (Engine, wasmtime::Module) {
 pub struct Module {
     store: Store<()>,
     memory: Memory,
+    reserve: TypedFunc<u32, u32>,
     run_to: TypedFunc<u64, u64>,
     instructions: TypedFunc<(), u64>,
     digest: TypedFunc<(), u32>,
+    next_fetch: TypedFunc<(), i64>,
+    arrived: TypedFunc<u32, u32>,
     printed: TypedFunc<(), u32>,
     text: TypedFunc<(), u32>,
+    text_len: TypedFunc<(), u32>,
 }
 
 impl Module {
@@ -71,57 +75,41 @@ impl Module {
         let mut store = Store::new(engine, ());
         let instance = Instance::new(&mut store, module, &[]).expect("the module imports nothing");
         let memory = instance.get_memory(&mut store, "memory").expect("a memory");
-        let encoded = case.encode();
-        let reserve = function::<u32, u32>(&mut store, &instance, "reserve");
-        let at = reserve
-            .call(&mut store, encoded.len() as u32)
-            .expect("reserve");
-        memory
-            .write(&mut store, at as usize, &encoded)
-            .expect("room for the case");
         let start = function::<(), u32>(&mut store, &instance, "start");
-        let failed = start.call(&mut store, ()).expect("start") != 0;
         let mut this = Self {
             memory,
+            reserve: function(&mut store, &instance, "reserve"),
             run_to: function(&mut store, &instance, "run_to"),
             instructions: function(&mut store, &instance, "instructions"),
             digest: function(&mut store, &instance, "digest"),
+            next_fetch: function(&mut store, &instance, "next_fetch"),
+            arrived: function(&mut store, &instance, "arrived"),
             printed: function(&mut store, &instance, "printed"),
             text: function(&mut store, &instance, "text"),
+            text_len: function(&mut store, &instance, "text_len"),
             store,
         };
-        if failed {
-            let length = function::<(), u32>(&mut this.store, &instance, "text_len");
-            let length = length.call(&mut this.store, ()).expect("text_len");
-            panic!("in wasm: {}", String::from_utf8_lossy(&this.text(length)));
-        }
+        this.put(&case.encode());
+        let failed = start.call(&mut this.store, ()).expect("start");
+        this.said(failed).expect("the case is valid");
         this
     }
 
-    pub fn run_to(&mut self, count: u64) -> End {
-        let end = self.run_to.call(&mut self.store, count);
-        End::from_number(end.expect("the module does not trap"))
+    /// Hands over bytes.
+    fn put(&mut self, bytes: &[u8]) {
+        let at = self.reserve.call(&mut self.store, bytes.len() as u32);
+        let at = at.expect("reserve") as usize;
+        let written = self.memory.write(&mut self.store, at, bytes);
+        written.expect("room for the bytes");
     }
 
-    pub fn instructions(&mut self) -> u64 {
-        self.instructions
-            .call(&mut self.store, ())
-            .expect("instructions")
-    }
-
-    pub fn digest(&mut self) -> Digest {
-        let at = self.digest.call(&mut self.store, ()).expect("digest");
-        let mut digest = Digest([0; 32]);
-        self.memory
-            .read(&self.store, at as usize, &mut digest.0)
-            .expect("a digest");
-        digest
-    }
-
-    /// What was printed since the last call.
-    pub fn printed(&mut self) -> Vec<u8> {
-        let length = self.printed.call(&mut self.store, ()).expect("printed");
-        self.text(length)
+    /// What the module says of a call that failed if this is not 0.
+    fn said(&mut self, failed: u32) -> Result<(), String> {
+        if failed == 0 {
+            return Ok(());
+        }
+        let length = self.text_len.call(&mut self.store, ()).expect("text_len");
+        Err(String::from_utf8_lossy(&self.text(length)).into_owned())
     }
 
     fn text(&mut self, length: u32) -> Vec<u8> {
@@ -131,6 +119,44 @@ impl Module {
             .read(&self.store, at as usize, &mut bytes)
             .expect("text");
         bytes
+    }
+}
+
+impl Engine for Module {
+    fn run_to(&mut self, count: u64) -> End {
+        let end = self.run_to.call(&mut self.store, count);
+        End::from_number(end.expect("the module does not trap"))
+    }
+
+    fn instructions(&mut self) -> u64 {
+        self.instructions
+            .call(&mut self.store, ())
+            .expect("instructions")
+    }
+
+    fn digest(&mut self) -> Digest {
+        let at = self.digest.call(&mut self.store, ()).expect("digest");
+        let mut digest = Digest([0; 32]);
+        self.memory
+            .read(&self.store, at as usize, &mut digest.0)
+            .expect("a digest");
+        digest
+    }
+
+    fn next_fetch(&mut self) -> Option<u32> {
+        let index = self.next_fetch.call(&mut self.store, ());
+        u32::try_from(index.expect("next_fetch")).ok()
+    }
+
+    fn arrived(&mut self, index: u32, raw: Vec<u8>) -> Result<(), String> {
+        self.put(&raw);
+        let failed = self.arrived.call(&mut self.store, index);
+        self.said(failed.expect("arrived"))
+    }
+
+    fn printed(&mut self) -> Vec<u8> {
+        let length = self.printed.call(&mut self.store, ()).expect("printed");
+        self.text(length)
     }
 }
 

@@ -9,7 +9,7 @@ use virtarium_tests::notes;
 use virtarium_tests::random::Rng;
 use virtarium_tests_wasm::{Case, End, MemoryHost, Session};
 
-use crate::compare::{State, native};
+use crate::compare::{State, run_to};
 
 /// Answers some requests at once, and others when it is asked to, in any order.
 struct LateHost {
@@ -125,7 +125,7 @@ pub fn check(name: &str, case: &Case, seed: u64, step: u64, limit: u64, longest:
     let mut count = 0;
     loop {
         count = (count + step).min(limit);
-        let expected = native(&mut plain, count);
+        let expected = run_to(&mut plain, count);
         let state = disturbed.run_to(count);
         assert_eq!(
             state, expected,

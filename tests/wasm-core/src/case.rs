@@ -15,6 +15,9 @@ pub struct Case {
     pub config: MachineConfig,
     /// Bytes of disk 0, a multiple of 512. What is on it at first follows from the size.
     pub disk: u64,
+    /// For a [`Streamed`](crate::Streamed) session: the manifest of the image that is on disk 0 at
+    /// first. Somebody else has its chunks.
+    pub manifest: Option<String>,
 }
 
 impl Case {
@@ -53,6 +56,7 @@ impl Case {
         }
         out.boot(boot);
         out.number(self.disk);
+        out.optional(self.manifest.as_deref().map(str::as_bytes));
         out.0
     }
 
@@ -90,11 +94,20 @@ impl Case {
             boot: from.boot()?,
         };
         let disk = from.number()?;
+        let manifest = from.optional()?.map(text).transpose()?;
         if from.at != bytes.len() {
             return Err(format!("byte {}: the case ends here", from.at));
         }
-        Ok(Self { config, disk })
+        Ok(Self {
+            config,
+            disk,
+            manifest,
+        })
     }
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| error.to_string())
 }
 
 struct Writer(Vec<u8>);
@@ -201,7 +214,7 @@ impl Reader<'_> {
     }
 
     fn text(&mut self) -> Result<String, String> {
-        String::from_utf8(self.bytes()?).map_err(|error| error.to_string())
+        text(self.bytes()?)
     }
 
     fn optional(&mut self) -> Result<Option<Vec<u8>>, String> {
@@ -298,6 +311,7 @@ mod tests {
         let case = Case {
             config,
             disk: 99 * 512,
+            manifest: Some(String::from("virtarium-chunks 1")),
         };
         let bytes = case.encode();
         let back = Case::decode(&bytes).unwrap();

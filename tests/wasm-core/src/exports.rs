@@ -8,14 +8,23 @@ use std::cell::RefCell;
 
 use virtarium_machine::machine::Digest;
 
-use crate::{Case, Session};
+use crate::{Case, Engine, Session, Streamed};
 
 #[derive(Default)]
 struct Module {
-    session: Option<Session>,
-    /// A case on its way in; then text on its way out.
+    session: Option<Box<dyn Engine>>,
+    /// A case or a chunk on its way in; text on its way out.
     buffer: Vec<u8>,
     digest: Option<Digest>,
+}
+
+impl Module {
+    /// Keeps what went wrong as text; not 0 if something did.
+    fn tell(&mut self, result: Result<(), String>) -> u32 {
+        let failed = u32::from(result.is_err());
+        self.buffer = result.err().unwrap_or_default().into_bytes();
+        failed
+    }
 }
 
 thread_local! {
@@ -26,7 +35,8 @@ fn with<R>(call: impl FnOnce(&mut Module) -> R) -> R {
     MODULE.with(|module| call(&mut module.borrow_mut()))
 }
 
-/// Makes room for a case of `len` bytes; the caller writes it there and calls [`start`].
+/// Makes room for a case or a chunk of `len` bytes; the caller writes it there and calls [`start`]
+/// or [`arrived`].
 // SAFETY: no other function of the module has this name.
 #[unsafe(no_mangle)]
 pub extern "C" fn reserve(len: usize) -> *mut u8 {
@@ -42,15 +52,16 @@ pub extern "C" fn reserve(len: usize) -> *mut u8 {
 pub extern "C" fn start() -> u32 {
     with(|module| {
         let bytes = std::mem::take(&mut module.buffer);
-        let session = Case::decode(&bytes).and_then(|case| Session::new(&case));
-        let (session, problem) = match session {
-            Ok(session) => (Some(session), None),
-            Err(problem) => (None, Some(problem)),
-        };
-        module.session = session;
-        let failed = u32::from(problem.is_some());
-        module.buffer = problem.unwrap_or_default().into_bytes();
-        failed
+        let session = Case::decode(&bytes).and_then(|case| open(&case));
+        let opened = session.map(|session| module.session = Some(session));
+        module.tell(opened)
+    })
+}
+
+fn open(case: &Case) -> Result<Box<dyn Engine>, String> {
+    Ok(match case.manifest {
+        Some(_) => Box::new(Streamed::streamed(case)?),
+        None => Box::new(Session::new(case)?),
     })
 }
 
@@ -69,8 +80,8 @@ pub extern "C" fn run_to(count: u64) -> u64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn instructions() -> u64 {
     with(|module| {
-        let session = module.session.as_ref();
-        session.map_or(u64::MAX, |session| session.machine.instructions())
+        let session = module.session.as_mut();
+        session.map_or(u64::MAX, |session| session.instructions())
     })
 }
 
@@ -79,15 +90,35 @@ pub extern "C" fn instructions() -> u64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn digest() -> *const u8 {
     with(|module| {
-        let digest = module
-            .session
-            .as_mut()
-            .map(|session| session.machine.digest());
-        module.digest = digest;
+        module.digest = module.session.as_mut().map(|session| session.digest());
         module
             .digest
             .as_ref()
             .map_or(std::ptr::null(), |digest| digest.0.as_ptr())
+    })
+}
+
+/// The next chunk that the disk asks for; -1 if there is none for now.
+// SAFETY: no other function of the module has this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn next_fetch() -> i64 {
+    with(|module| {
+        let session = module.session.as_mut();
+        let index = session.and_then(|session| session.next_fetch());
+        index.map_or(-1, i64::from)
+    })
+}
+
+/// The chunk has come, to where [`reserve`] said. Not 0: it is a wrong one, and [`text`] says how.
+// SAFETY: no other function of the module has this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn arrived(index: u32) -> u32 {
+    with(|module| {
+        let raw = std::mem::take(&mut module.buffer);
+        let session = module.session.as_mut().ok_or("there is no session");
+        let taken = session.map_err(str::to_owned);
+        let taken = taken.and_then(|session| session.arrived(index, raw));
+        module.tell(taken)
     })
 }
 
@@ -97,9 +128,7 @@ pub extern "C" fn digest() -> *const u8 {
 pub extern "C" fn printed() -> usize {
     with(|module| {
         let session = module.session.as_mut();
-        module.buffer = session.map_or_else(Vec::new, |session| {
-            std::mem::take(&mut session.host.printed)
-        });
+        module.buffer = session.map_or_else(Vec::new, |session| session.printed());
         module.buffer.len()
     })
 }

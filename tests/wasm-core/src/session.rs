@@ -105,12 +105,12 @@ impl Host for MemoryHost {
     }
 }
 
-/// A machine with a host that answers at once.
-pub struct Session {
+/// A machine and its host, which answers at once unless another one is named.
+pub struct Session<H = MemoryHost> {
     /// The machine.
     pub machine: Machine,
     /// Its host.
-    pub host: MemoryHost,
+    pub host: H,
 }
 
 impl Session {
@@ -119,11 +119,21 @@ impl Session {
     /// # Errors
     /// The configuration's error, as text.
     pub fn new(case: &Case) -> Result<Self, String> {
+        Self::with(case, MemoryHost::new(case.disk))
+    }
+}
+
+impl<H: Host> Session<H> {
+    /// Builds the machine of a case for this host and switches it on.
+    ///
+    /// # Errors
+    /// The configuration's error, as text.
+    pub fn with(case: &Case, host: H) -> Result<Self, String> {
         let text = |error: virtarium_machine::error::ConfigError| error.to_string();
         let storage = Heap::for_ram(case.config.ram_size).map_err(text)?;
         Ok(Self {
             machine: Machine::new(case.config.clone(), storage).map_err(text)?,
-            host: MemoryHost::new(case.disk),
+            host,
         })
     }
 
