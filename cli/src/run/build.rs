@@ -26,7 +26,7 @@ use crate::host::storage::Mapping;
 use crate::host::{clock, files, terminal};
 use crate::settings::{DeviceKind, Firmware, Settings};
 
-/// Columns and rows of consoles where a run is to be the same everywhere.
+/// Columns and rows of the screen where a run is to be the same everywhere.
 const FIXED_SIZE: (u16, u16) = (80, 24);
 
 /// A machine, switched on, and what stands behind it.
@@ -34,7 +34,7 @@ pub fn build(settings: &mut Settings, screen: Box<dyn Write + Send>) -> Result<(
     let mut slots = Vec::new();
     let mut disks = Vec::new();
     let mut outputs = vec![(ConsoleId::Uart, output(&settings.serial)?)];
-    let (cols, rows) = match settings.deterministic {
+    let screen_size = match settings.deterministic {
         true => FIXED_SIZE,
         false => terminal::size().unwrap_or_default(),
     };
@@ -59,6 +59,12 @@ pub fn build(settings: &mut Settings, screen: Box<dyn Write + Send>) -> Result<(
             DeviceKind::Console(sink) => {
                 let console = outputs.len() - 1;
                 outputs.push((ConsoleId::Virtio(console), output(sink)?));
+                // virtio 1.2, 5.3.4: the size is that of a terminal, which a file has not; a page,
+                // too, has one behind its first console only.
+                let (cols, rows) = match sink {
+                    Sink::Stdio => screen_size,
+                    Sink::Null | Sink::File(_) => (0, 0),
+                };
                 DeviceConfig::Console(ConsoleConfig {
                     console,
                     cols,
@@ -266,6 +272,7 @@ fn focus(append: &str, outputs: &[(ConsoleId, Output)]) -> ConsoleId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::{self, Command};
 
     #[test]
     fn typing_goes_to_the_console_that_the_kernel_makes_its_own() {
@@ -284,5 +291,23 @@ mod tests {
             (ConsoleId::Virtio(0), Output::Screen),
         ];
         assert_eq!(focus("console=ttyS0", &one), ConsoleId::Virtio(0));
+    }
+
+    #[test]
+    fn consoles_have_the_size_of_the_screen_that_they_are_on() {
+        let line = "run --bios none --load addr=0x80000000,data=1,data-len=4 --memory 1M \
+            --clock deterministic --console stdio --console null";
+        let line = line.split_ascii_whitespace().map(Into::into).collect();
+        let Command::Run(args) = args::parse(line).unwrap().command else {
+            panic!("the line is one of run");
+        };
+        let mut settings = Settings::from_run(&args).unwrap();
+        let (machine, _) = build(&mut settings, Box::new(std::io::sink())).unwrap();
+        let slots = &machine.config().slots;
+        let sizes = slots.iter().map(|slot| match &slot.device {
+            DeviceConfig::Console(console) => (console.cols, console.rows),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(sizes.collect::<Vec<_>>(), [FIXED_SIZE, (0, 0)]);
     }
 }

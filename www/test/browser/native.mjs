@@ -57,7 +57,8 @@ export async function nativeDigests(machine) {
   line.push("--append", machine.append, "--memory", machine.memory, "--serial", "null");
   line.push("--clock", "deterministic", "--seed", machine.seed, "--epoch", String(machine.epoch));
   line.push("--snapshot", "--block", `path=${disk},id=data`);
-  for (let n = 0; n < machine.consoles; n += 1) line.push("--console", "null");
+  // Of a page's consoles, too, the first one is the terminal.
+  for (let n = 0; n < machine.consoles; n += 1) line.push("--console", n === 0 ? "stdio" : "null");
   if (machine.rng) line.push("--rng");
   line.push("--digest-every", String(machine.step));
   line.push("--max-instructions", String(machine.step * machine.steps));
