@@ -6,6 +6,7 @@
 //! that uses the disk, and programs are drawn by the hundred. Debian's kernel comes from the cache
 //! of images, which is filled if need be.
 
+mod command;
 mod compare;
 mod kernel;
 mod module;

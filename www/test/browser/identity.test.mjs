@@ -2,26 +2,25 @@
 // same, whatever server and storage do meanwhile.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 
-import { inBrowsers } from "./harness.mjs";
+import { WWW, inBrowsers } from "./harness.mjs";
 import { addChunks, addMachine, boot, dispose, machineFile, openPage, serveSite } from "./machine.mjs";
 import { nativeDigests, unpacked } from "./native.mjs";
 
-/** Instructions between two digests, and how many are compared at most: until the guest ends. */
-const STEP = 40_000_000;
-const STEPS = 20;
-const SEED = "4660";
-const EPOCH = 1_700_000_000;
+/**
+ * What is run, and what is compared: every so many instructions, so many times at most, until the
+ * guest ends. `tests/tests/bit_identity/command.rs` compares the same with the module in wasmtime.
+ */
+const CASE = JSON.parse(readFileSync(path.join(WWW, "../tests/data/identity.json"), "utf8"));
 
 /** An image without a file system: the guest reads its ends and writes to its middle. */
 function image() {
-  const bytes = Buffer.alloc(8 << 20);
+  const bytes = Buffer.alloc(CASE.disk);
   for (let at = 0; at < bytes.length; at += 512) bytes.writeUInt32LE(Math.imul(at, 2654435761) >>> 0, at);
   return bytes;
 }
-
-const COMMAND =
-  "md5sum /dev/vda; dd if=/dev/urandom of=/dev/vda bs=64k seek=20 count=30 conv=fsync; md5sum /dev/vda";
 
 /** @type {Promise<string[]> | undefined} */
 let native;
@@ -31,32 +30,32 @@ inBrowsers("identity", (it) => {
     "the_digest_is_that_of_the_terminal",
     async (session) => {
       const site = await serveSite(session);
-      const file = machineFile();
-      // One console: in a terminal all of them have its size.
-      const terminal = { consoles: 1, agent: undefined };
-      const append = `${file.append.replace(/ virtarium\.agent=\S+/, "")} virtarium.run="${COMMAND}"`;
+      const file = machineFile(CASE.guest);
+      const append = `${file.append} virtarium.run="${CASE.command}"`;
       const disks = [{ name: "data", manifest: addChunks(site, "data", image()) }];
-      const machine = addMachine(site, { ...terminal, append, disks });
+      const machine = addMachine(site, { ...file, append, disks });
       native ??= nativeDigests({
         kernel: unpacked(session, file.kernel),
         initrd: file.initrd && unpacked(session, file.initrd),
         disk: image(),
         append,
         memory: file.memory,
-        consoles: terminal.consoles,
+        consoles: file.consoles,
         rng: file.rng,
-        seed: SEED,
-        epoch: EPOCH,
-        step: STEP,
-        steps: STEPS,
+        seed: CASE.seed,
+        epoch: CASE.epoch,
+        step: CASE.step,
+        steps: CASE.steps,
       });
       const expected = await native;
-      assert.ok(expected.length > 3, `${expected}`);
+      assert.ok(expected.length > 3 && expected.length < CASE.steps, `${expected}`);
+      assert.equal(file.consoles, 2, "a terminal, and a console for programs");
       // Chunks come late, and not in order.
       site.faults.slow = /^\/chunks\/[0-7]/;
       site.faults.delay = 30;
       const page = await openPage(session, site);
-      const options = { machine, persist: "identity", clock: "deterministic", seed: SEED, epoch: EPOCH };
+      const { seed, epoch } = CASE;
+      const options = { machine, persist: "identity", clock: "deterministic", seed, epoch };
       const loaded = await boot(page, { ...options, cols: 80, rows: 24 }, { until: "created" });
       assert.deepEqual(loaded, {});
       const found = await page.evaluate(
@@ -69,10 +68,10 @@ inBrowsers("identity", (it) => {
           }
           return digests;
         },
-        STEP,
+        CASE.step,
         expected.length,
       );
-      console.log(`${found.length} digests of ${STEP} instructions each (${session.name})`);
+      console.log(`${found.length} digests of ${CASE.step} instructions each (${session.name})`);
       assert.deepEqual(found, expected);
       assert.ok(site.asked(/^\/chunks\//).length > 8);
       await dispose(page);

@@ -28,9 +28,9 @@ export function guest() {
   return name;
 }
 
-/** The machine file of that guest. @returns {any} */
-export function machineFile() {
-  return JSON.parse(readFileSync(path.join(SITE, `machines/${guest()}.json`), "utf8"));
+/** The machine file of that guest, or of another one. @returns {any} */
+export function machineFile(name = guest()) {
+  return JSON.parse(readFileSync(path.join(SITE, `machines/${name}.json`), "utf8"));
 }
 
 /** A page that has the module and nothing else. */
