@@ -4,8 +4,9 @@ mod kernels;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use kernels::{Kernel, devices, exits, greets, idles};
+use kernels::{Kernel, devices, exits, greets, idles, tells_the_time};
 
 /// Runs `virtarium` with the words of `line`; nothing is typed.
 fn virtarium(dir: &Path, line: &str) -> Output {
@@ -458,4 +459,38 @@ fn damaged_images_in_chunks_and_overlays_are_named() {
         &["disk.img", "folder"],
     );
     assert!(!dir.path("y").exists());
+}
+
+/// What a guest's clock shows at its start, and again after it has reset itself three seconds later:
+/// nanoseconds since 1970.
+fn dates_of_two_lives(options: &str) -> [u64; 2] {
+    let dir = Dir::new();
+    dir.kernel("k", tells_the_time(3_000_000_000));
+    let line = "run --bios none --kernel k --expect ^[a-p]{16}$ --expect ^[a-p]{16}$ --timeout 60";
+    let printed = dir.ends(&format!("{line} {options}"), 0);
+    let digit = |date, digit| date << 4 | u64::from(digit - b'a');
+    let dates = printed.lines().map(|line| line.bytes().fold(0, digit));
+    let dates: Vec<u64> = dates.collect();
+    dates.try_into().unwrap()
+}
+
+#[test]
+fn guest_that_resets_itself_sees_the_hosts_date_again() {
+    let host = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        since.as_nanos() as u64
+    };
+    let before = host();
+    let [first, second] = dates_of_two_lives("--clock host");
+    // A clock begins at a whole second.
+    let tolerance = 1_000_000_000;
+    assert!(first + tolerance > before && second < host());
+    assert!(second > first + 1_500_000_000, "{first} {second}");
+}
+
+#[test]
+fn guest_with_a_date_of_its_own_sees_that_again() {
+    for date in dates_of_two_lives("--clock host --epoch 1000") {
+        assert!((1000..1002).contains(&(date / 1_000_000_000)), "{date}");
+    }
 }

@@ -34,6 +34,7 @@ pub fn configure(guest: &Guest, output: Box<dyn Write + Send>) -> Result<u64> {
         max_instructions: Some(PATIENCE),
         digest_every: None,
         no_reboot: true,
+        host_date: false,
     };
     let clock = Clock::new(true);
     let mut say = |text: &str| eprintln!("virtarium: {text}");

@@ -9,7 +9,7 @@ use super::end::{End, Unmet};
 use super::guest::{Exit, Guest};
 use super::trace::Trace;
 use crate::expect::Progress;
-use crate::host::clock::Clock;
+use crate::host::clock::{self, Clock};
 use crate::host::input::{Event, HELP, Key, Leave, MONITOR};
 use crate::host::terminal;
 use virtarium_machine::machine::Halt;
@@ -33,6 +33,9 @@ pub struct Limits {
     pub digest_every: Option<u64>,
     /// Whether a reset of the guest's ends the run.
     pub no_reboot: bool,
+    /// Whether a guest that resets itself is told the host's date again: not one that was given
+    /// another.
+    pub host_date: bool,
 }
 
 /// The world outside: what comes in, from threads of its own.
@@ -194,7 +197,11 @@ impl<'a, G: Guest> Engine<'a, G> {
     /// Switches the machine off and on.
     fn reset(&mut self) -> Option<End> {
         self.earlier = self.all_instructions();
-        if let Err(error) = self.guest.reset(self.back) {
+        let epoch = match (self.clock, self.limits.host_date) {
+            (Clock::Host { .. }, true) => Some(clock::epoch()),
+            _ => None,
+        };
+        if let Err(error) = self.guest.reset(epoch, self.back) {
             return Some(End::Failed(format!(
                 "the machine cannot be reset: {error:#}"
             )));

@@ -31,8 +31,9 @@ pub trait Guest {
     fn console_input(&mut self, console: ConsoleId, bytes: &[u8], host: &mut dyn Host) -> usize;
     /// Tells a console its size in columns and rows.
     fn console_resize(&mut self, console: ConsoleId, size: (u16, u16), host: &mut dyn Host);
-    /// Switches the machine off and on.
-    fn reset(&mut self, host: &mut dyn Host) -> Result<()>;
+    /// Switches the machine off and on. The guest's clock begins where it did, or at `epoch` in
+    /// seconds since 1970.
+    fn reset(&mut self, epoch: Option<u64>, host: &mut dyn Host) -> Result<()>;
     /// Instructions so far, of all harts.
     fn instructions(&self) -> u64;
     /// The digest of the machine's state, in hexadecimal.
@@ -66,7 +67,10 @@ impl Guest for Machine {
         Machine::console_resize(self, console, cols, rows, host);
     }
 
-    fn reset(&mut self, host: &mut dyn Host) -> Result<()> {
+    fn reset(&mut self, epoch: Option<u64>, host: &mut dyn Host) -> Result<()> {
+        if let Some(epoch) = epoch {
+            self.set_epoch(epoch);
+        }
         Ok(Machine::reset(self, host)?)
     }
 

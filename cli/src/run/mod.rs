@@ -90,6 +90,7 @@ pub fn command(args: &RunArgs) -> Result<u8> {
         max_instructions: settings.max_instructions,
         digest_every: args.digest_every,
         no_reboot: settings.no_reboot,
+        host_date: settings.epoch.is_none(),
     };
     let raw = match interactive {
         true => Some(terminal::Raw::enter().context("the terminal's raw mode")?),
@@ -155,6 +156,7 @@ pub fn start_case(
         max_instructions: settings.max_instructions,
         digest_every: None,
         no_reboot: settings.no_reboot,
+        host_date: settings.epoch.is_none(),
     };
     let clock = Clock::new(settings.deterministic);
     let mut say = |text: &str| tell(&format!("{}: {text}", case.name));

@@ -20,7 +20,7 @@ use super::guest::{Exit, Guest};
 use crate::expect::{Expect, Step};
 use crate::host::block::ImageFormat;
 use crate::host::block::overlay::OverlayDisk;
-use crate::host::clock::Clock;
+use crate::host::clock::{self, Clock};
 use crate::host::input::{Event, Key};
 
 /// What the machine does in one slice.
@@ -40,7 +40,8 @@ struct Puppet {
     /// Bytes it takes at once.
     takes: usize,
     instructions: u64,
-    resets: usize,
+    /// What each reset set the clock to.
+    resets: Vec<Option<u64>>,
     slices: usize,
     /// The counts at which something was typed.
     typed_at: Vec<u64>,
@@ -77,8 +78,8 @@ impl Guest for Puppet {
 
     fn console_resize(&mut self, _: ConsoleId, _: (u16, u16), _: &mut dyn Host) {}
 
-    fn reset(&mut self, _: &mut dyn Host) -> anyhow::Result<()> {
-        self.resets += 1;
+    fn reset(&mut self, epoch: Option<u64>, _: &mut dyn Host) -> anyhow::Result<()> {
+        self.resets.push(epoch);
         self.instructions = 0;
         Ok(())
     }
@@ -253,7 +254,7 @@ fn match_in_the_last_output_counts_although_the_guest_ended() {
             bytes.len()
         }
         fn console_resize(&mut self, _: ConsoleId, _: (u16, u16), _: &mut dyn Host) {}
-        fn reset(&mut self, _: &mut dyn Host) -> anyhow::Result<()> {
+        fn reset(&mut self, _: Option<u64>, _: &mut dyn Host) -> anyhow::Result<()> {
             Ok(())
         }
         fn instructions(&self) -> u64 {
@@ -287,11 +288,30 @@ fn reset_is_a_power_cycle_unless_it_is_to_end() {
     let acts = || vec![exit(Exit::Reset), exit(Exit::PowerOff(0))];
     let mut stage = Stage::new(acts());
     assert_eq!(stage.run(), End::PowerOff(0));
-    assert_eq!(stage.puppet.resets, 1);
+    assert_eq!(stage.puppet.resets.len(), 1);
     let mut stage = Stage::new(acts());
     stage.limits.no_reboot = true;
     assert_eq!(stage.run(), End::Rebooted);
-    assert_eq!(stage.puppet.resets, 0);
+    assert_eq!(stage.puppet.resets.len(), 0);
+}
+
+#[test]
+fn reset_tells_the_date_again_where_it_is_the_hosts() {
+    let before = clock::epoch();
+    for (host_date, deterministic) in [(true, false), (false, false), (true, true)] {
+        let mut stage = Stage::new(vec![exit(Exit::Reset), exit(Exit::PowerOff(0))]);
+        stage.limits.host_date = host_date;
+        stage.deterministic = deterministic;
+        assert_eq!(stage.run(), End::PowerOff(0));
+        match stage.puppet.resets[..] {
+            [Some(epoch)] => assert!(
+                host_date && !deterministic && (before..=clock::epoch()).contains(&epoch),
+                "{epoch}"
+            ),
+            [None] => assert!(!host_date || deterministic),
+            ref resets => panic!("{resets:?}"),
+        }
+    }
 }
 
 #[test]
@@ -301,7 +321,7 @@ fn instructions_are_limited_however_often_the_guest_reboots() {
     let mut stage = Stage::new((0..100).flat_map(|_| life()).collect());
     stage.limits.max_instructions = Some(3_000_000);
     assert_eq!(stage.run(), End::OutOfInstructions(3_000_000));
-    let lives = stage.puppet.resets as u64;
+    let lives = stage.puppet.resets.len() as u64;
     assert_eq!(lives, 3_000_000 / (1 << 19));
     assert_eq!(stage.puppet.instructions, 3_000_000 % (1 << 19));
 }

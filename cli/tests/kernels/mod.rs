@@ -1,6 +1,9 @@
 //! Small kernels for M-mode, as machine code: what a line of the command must show.
 #![allow(dead_code, reason = "each test takes the kernels that it needs")]
 
+use virtarium_machine::isa::Op;
+use virtarium_tests::asm::{Asm, S, T};
+
 /// Instructions, from the first one on.
 pub struct Kernel(Vec<u32>);
 
@@ -105,6 +108,46 @@ pub fn floods() -> Kernel {
 pub fn counts() -> Kernel {
     // addi t3, t3, 1; j -4
     Kernel(vec![0x001e_0e13, 0xffdf_f06f])
+}
+
+/// Prints a line with the real-time clock's nanoseconds, waits for so many more, and resets the
+/// machine. The digits are those of base 16, the highest first, but `a` to `p`.
+pub fn tells_the_time(wait: u64) -> Kernel {
+    const RTC: u64 = 0x10_1000;
+    let [clock, uart, begin] = [S[0], S[1], S[2]];
+    let mut asm = Asm::new(0x8000_0000);
+    // TIME_LOW first: it latches TIME_HIGH.
+    let read = |asm: &mut Asm, into: u8| {
+        asm.i(Op::Lwu, into, clock, 0);
+        asm.i(Op::Lwu, T[0], clock, 4);
+        asm.i(Op::Slli, T[0], T[0], 32);
+        asm.r(Op::Or, into, into, T[0]);
+    };
+    asm.li(clock, RTC);
+    asm.li(uart, u64::from(UART));
+    read(&mut asm, begin);
+    for digit in (0..16).rev() {
+        asm.i(Op::Srli, T[0], begin, 4 * digit);
+        asm.i(Op::Andi, T[0], T[0], 15);
+        asm.i(Op::Addi, T[0], T[0], i32::from(b'a'));
+        asm.store(Op::Sb, T[0], uart, 0);
+    }
+    asm.li(T[0], u64::from(b'\n'));
+    asm.store(Op::Sb, T[0], uart, 0);
+    asm.li(T[2], wait);
+    let again = asm.label();
+    read(&mut asm, T[1]);
+    asm.r(Op::Sub, T[1], T[1], begin);
+    asm.branch(Op::Bltu, T[1], T[2], again);
+    asm.li(T[0], u64::from(FINISHER));
+    asm.li(T[1], 0x7777);
+    asm.store(Op::Sw, T[1], T[0], 0);
+    let words = asm.finish();
+    let words = words.chunks_exact(4).map(|word| {
+        let word = word.try_into().expect("four bytes");
+        u32::from_le_bytes(word)
+    });
+    Kernel(words.collect())
 }
 
 /// Sleeps with nothing to wake it.

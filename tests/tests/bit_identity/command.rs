@@ -96,6 +96,7 @@ impl Identity {
             max_instructions: Some(self.step * self.steps),
             digest_every: Some(self.step),
             no_reboot: true,
+            host_date: false,
         };
         let mut said = Vec::new();
         let mut say = |text: &str| said.push(text.to_owned());
