@@ -203,6 +203,13 @@ export const ERROR_CODES = Object.freeze([
 /** @typedef {{event: "output", console: number, bytes: Uint8Array}} OutputEvent */
 
 /**
+ * The machine begins again at its first instruction, because of a call or of its guest (SBI 2.0,
+ * 10: system reset). Output before this is of the guest that was; what was typed and not yet read
+ * is gone, and its writes are answered after this.
+ * @typedef {{event: "reset"}} ResetEvent
+ */
+
+/**
  * Said once after `create` for each disk, and whenever something changes. With `code` it is
  * trouble that the guest sees as an I/O error (`quota`, `offline`, `integrity`, `range`), or that
  * ends its writing (`storage`, `changed`, `locked`); with `recovered` it is over.
@@ -219,7 +226,7 @@ export const ERROR_CODES = Object.freeze([
 
 /** The last thing that a worker says. @typedef {{event: "crash", message: string, stack: string}} CrashEvent */
 
-/** @typedef {StateEvent|ProgressEvent|OutputEvent|DiskEvent|ActivityEvent|CrashEvent} WorkerEvent */
+/** @typedef {StateEvent|ProgressEvent|OutputEvent|ResetEvent|DiskEvent|ActivityEvent|CrashEvent} WorkerEvent */
 
 /** @typedef {AnswerMessage|WorkerEvent} WorkerMessage */
 

@@ -6,7 +6,7 @@
 //   mock.hold=PHASE        loading stops in that phase and goes no further
 //   mock.kind=KIND         where disks are kept
 //   mock.boot=MS           the time between lines of the boot; default 5
-// In its terminal: `crash`, `throw`, `hang`, `disk CODE`, `title TEXT`, `flood N`, `poweroff`.
+// In its terminal: `crash`, `throw`, `hang`, `disk CODE`, `title TEXT`, `flood N`, `reboot`, `poweroff`.
 
 /** @import { AnswerMessage, CallMessage, CreateOptions, DiskInfo } from "../src/protocol.js" */
 import { OUTPUT_WINDOW, PROTOCOL, toWire } from "../src/protocol.js";
@@ -60,10 +60,16 @@ async function print(console, data) {
   postMessage({ event: "output", console, bytes }, { transfer: [bytes.buffer] });
 }
 
+/** The machine begins again. */
+function restart() {
+  say({ event: "reset" });
+  void boot();
+}
+
 async function boot() {
   const mine = ++boots;
   line = agentLine = "";
-  setState("running");
+  if (state !== "running") setState("running");
   for (const text of BOOT) {
     await sleep(Number(word("boot", "5")));
     if (mine !== boots) return;
@@ -93,6 +99,7 @@ async function command(text) {
       if (rest === "locked") return setState("off");
       break;
     case "recovered": say({ event: "disk", ...disks[0], code: rest, error: "", recovered: true }); break;
+    case "reboot": return restart();
     case "poweroff": boots++; setState("off", 0); return;
     default: await print(0, `-sh: ${name}: not found\r\n`);
   }
@@ -123,7 +130,7 @@ async function terminal(bytes) {
 
 const unquote = (/** @type {string} */ text) => text.trim().replace(/^'|'$/g, "").replaceAll("'\\''", "'");
 
-/** @param {string} text @returns {{code: number, output: string|Uint8Array}} */
+/** @param {string} text @returns {{code: number, output: string|Uint8Array}|undefined} nothing: it never answers */
 function shell(text) {
   /** @type {RegExpExecArray|null} */
   let m;
@@ -155,6 +162,7 @@ function shell(text) {
   }
   if ((m = /^exit (\d+)$/.exec(text))) return { code: Number(m[1]), output: "" };
   if (/^echo /.test(text)) return { code: 0, output: `${text.slice(5)}\n` };
+  if (text === "reboot") return restart(), undefined;
   if (text === "poweroff") {
     setTimeout(() => { boots++; setState("off", 0); }, 50);
     return { code: 0, output: "" };
@@ -169,7 +177,9 @@ async function agent(bytes) {
     const m = /printf '\\036([0-9a-f]{16})\\036'; \(eval ('[^]*?')\) <\/dev\/null 2>&1; printf '\\036\1 %d\\036' "\$\?"\n/.exec(agentLine);
     if (!m) return;
     agentLine = agentLine.slice(m.index + m[0].length);
-    const { code, output } = shell(unquote(m[2]));
+    const answer = shell(unquote(m[2]));
+    if (!answer) return;
+    const { code, output } = answer;
     await print(1, `\x1e${m[1]}\x1e`);
     await print(1, output);
     await print(1, `\x1e${m[1]} ${code}\x1e`);
@@ -205,7 +215,7 @@ const calls = {
   },
   start: () => (state === "paused" ? setState("running") : void boot()),
   pause: () => setState("paused"),
-  reset: () => void boot(),
+  reset: () => (state === "off" ? void boot() : restart()),
   stop() { boots++; setState("off"); },
   suspend() { suspended = true; },
   resume() {

@@ -38,6 +38,8 @@ export class Agent {
   #ended;
   /** @type {Set<(error: VmError) => void>} */
   #running = new Set();
+  /** How often the guest has begun again: what a command began in an earlier one is gone. */
+  #lives = 0;
 
   /** @param {VmConsole} console */
   constructor(console) {
@@ -84,6 +86,7 @@ export class Agent {
     const blob = data instanceof Blob ? data : new Blob([/** @type {BlobPart} */ (data)]);
     return this.#queue(timeout, signal, async (within) => {
       checkPath(path);
+      const life = this.#lives;
       const part = quote(`${path}.part`);
       await this.#must(`: >${part}`, within, "not-found", `${path} cannot be written`);
       try {
@@ -100,6 +103,7 @@ export class Agent {
         }
         await this.#must(`mv -f ${part} ${quote(path)}`, within, "not-found", `${path} cannot be written`);
       } catch (error) {
+        if (life !== this.#lives) throw error;
         const left = deadline(undefined, INTERRUPT_MS);
         await this.#command(`rm -f ${part}`, left.signal, () => {}).catch(() => {});
         left.done();
@@ -158,6 +162,7 @@ export class Agent {
    */
   restart(error) {
     this.#known = false;
+    this.#lives += 1;
     for (const fail of [...this.#running]) fail(error);
   }
 
@@ -240,10 +245,11 @@ export class Agent {
    * @returns {Promise<number>}
    */
   async #command(command, within, onBytes) {
+    const life = this.#lives;
     try {
       return await this.#exchange("", command, within, onBytes);
     } catch (error) {
-      await this.#interrupt();
+      if (life === this.#lives) await this.#interrupt();
       throw error;
     }
   }

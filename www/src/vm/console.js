@@ -22,6 +22,8 @@ export class VmConsole {
   #tail = Promise.resolve();
   /** @type {((error?: VmError) => void)[]} */
   #enders = [];
+  /** How often the guest has begun again. */
+  #lives = 0;
 
   /**
    * @param {number} index
@@ -61,8 +63,9 @@ export class VmConsole {
    */
   write(data, { signal } = {}) {
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    const life = this.#lives;
     const job = this.#tail.then(async () => {
-      for (let at = 0; at < bytes.length && !signal?.aborted; at += WRITE_MAX) {
+      for (let at = 0; at < bytes.length && !signal?.aborted && life === this.#lives; at += WRITE_MAX) {
         // A copy: it is transferred, and the caller keeps its own.
         await this.#write(bytes.slice(at, at + WRITE_MAX));
       }
@@ -104,6 +107,11 @@ export class VmConsole {
     this.#expecter.push(bytes);
     if (waits.length === 0) this.#ack(count);
     else Promise.allSettled(waits).then(() => this.#ack(count));
+  }
+
+  /** The guest begins again: the rest of what was being written was meant for the one before. */
+  restart() {
+    this.#lives += 1;
   }
 
   /**

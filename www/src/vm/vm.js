@@ -148,12 +148,7 @@ export class Vm extends EventTarget {
   pause() { return this.#call("pause", []); }
 
   /** A power cycle; the disks stay as they are. */
-  async reset() {
-    await this.#call("reset", []);
-    // What was still on its way before the answer was the old guest's.
-    this.#rewind("the machine was reset");
-    if (this.#prompt && this.#state === "running") this.#set("booting");
-  }
+  reset() { return this.#call("reset", []); }
 
   /** Switches off at once, as by pulling the plug. The guest's own `poweroff` is kinder. */
   stop() { return this.#call("stop", []); }
@@ -318,6 +313,10 @@ export class Vm extends EventTarget {
       case "progress":
         onProgress?.(event);
         return this.#fire("progress", event);
+      case "reset":
+        this.#rewind("the guest has restarted");
+        if (this.#prompt && this.#state === "running") this.#set("booting");
+        return;
       case "activity":
         return this.#fire("activity", event);
       case "disk": {
@@ -374,6 +373,7 @@ export class Vm extends EventTarget {
   #rewind(why) {
     this.#ready = false;
     this.#tail = "";
+    for (const console of this.consoles) console.restart();
     this.#agent?.restart(new VmError("aborted", why));
   }
 

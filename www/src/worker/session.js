@@ -509,6 +509,10 @@ export class Session {
   /** Switches the machine off and on: with the time and the size of the terminal as they are now. */
   #powerCycle() {
     const machine = this.#need();
+    if (this.#state !== "created") {
+      this.#consoles?.finish();
+      this.#post({ event: "reset" });
+    }
     const { cols, rows } = /** @type {CreateOptions} */ (this.#options);
     if (this.#followsHost()) {
       machine.setEpoch(epochNow());

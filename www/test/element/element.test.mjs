@@ -378,6 +378,19 @@ for (const which of found) {
       assert.match(await page.evaluate(() => vm.terminalText), /Welcome[^]*Welcome/, "the old screen's text is above the new one's");
     });
 
+    test("a guest that reboots is shown to start again", async (t) => {
+      const { page } = await open(t, one());
+      await start(page);
+      const error = await page.evaluate(() => {
+        globalThis.states = [];
+        for (const type of ["vm-state", "vm-ready"]) vm.addEventListener(type, (event) => states.push(event.detail.state ?? type));
+        return vm.run("reboot").catch(({ code, message }) => `${code}: ${message}`);
+      });
+      assert.equal(error, "aborted: the guest has restarted");
+      await until(page, () => states.join() === "booting,running,vm-ready");
+      assert.equal(await page.evaluate(() => vm.run("echo again").then(({ output }) => output)), "again\n");
+    });
+
     test("a node that is moved keeps its machine, one that is removed ends it", async (t) => {
       const { page } = await open(t, one("", "", '<div id="other"></div>'));
       await start(page);

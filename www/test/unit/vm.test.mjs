@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Vm } from "../../src/vm/vm.js";
+
+// The page's side of a machine, with a worker that does what a test says.
+
+const encode = (text) => new TextEncoder().encode(text);
+const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+/** Answers every call with nothing, or with what `answers` has for it. */
+class FakeWorker {
+  static answers = {};
+  calls = [];
+
+  constructor() { FakeWorker.last = this; }
+
+  postMessage({ id, call, args }) {
+    this.calls.push([call, ...args]);
+    const answer = FakeWorker.answers[call] ?? (() => (call === "create" ? { disks: [], consoles: 1 } : undefined));
+    if (id !== 0) Promise.resolve(answer(...args)).then((value) => this.onmessage({ data: { id, value } }), () => {});
+  }
+
+  terminate() {}
+
+  say(event, more = {}) { this.onmessage({ data: { event, ...more } }); }
+  print(text, console = 0) { this.say("output", { console, bytes: encode(text) }); }
+
+  /** What was written to a console. */
+  written(console) {
+    return this.calls.filter(([call, to]) => call === "write" && to === console).map(([, , bytes]) => new TextDecoder().decode(bytes));
+  }
+
+  /** Runs the agent's last command that this shell has been given. */
+  shell(output, code = 0) {
+    const nonce = /036([0-9a-f]{16})\\036'; \(eval/.exec(this.written(1).at(-1))[1];
+    this.print(`\x1e${nonce}\x1e${output}\x1e${nonce} ${code}\x1e`, 1);
+  }
+}
+
+/**
+ * A machine and its worker.
+ * @param {import("node:test").TestContext} t
+ */
+async function machine(t, file = {}, options = {}, answers = {}) {
+  globalThis.Worker = FakeWorker;
+  globalThis.self ??= globalThis;
+  FakeWorker.answers = answers;
+  const vm = await Vm.create({
+    machine: { virtarium: 1, kernel: "https://host.example/k", consoles: 2, agent: 1, ...file },
+    workerUrl: "data:text/javascript,", watchdog: false, ...options,
+  });
+  t.after(() => vm.dispose());
+  const states = [];
+  vm.addEventListener("state", ({ detail }) => states.push(detail.state));
+  return { vm, worker: FakeWorker.last, states };
+}
+
+test("a guest that reboots boots again: what ran fails, and the next command waits for the new shell", async (t) => {
+  const { vm, worker, states } = await machine(t, { ready: "# " });
+  worker.say("state", { state: "running" });
+  worker.print("# ");
+  const reboot = vm.run("reboot");
+  const next = vm.run("echo next");
+  await settled();
+  worker.shell("");
+  await settled();
+  assert.match(worker.written(1).at(-1), /eval 'reboot'/);
+  worker.say("reset");
+  await assert.rejects(reboot, { code: "aborted", message: "the guest has restarted" });
+  assert.equal(vm.ready, false);
+  assert.equal(vm.state, "booting");
+  let ready = false;
+  const waits = vm.whenReady().then(() => { ready = true; });
+  await settled();
+  assert.equal(ready, false);
+  worker.print("# ");
+  await waits;
+  assert.deepEqual(states, ["booting", "running", "booting", "running"]);
+  worker.shell("");
+  await settled();
+  assert.match(worker.written(1).at(-1), /eval 'echo next'/);
+  worker.shell("next\n");
+  assert.equal((await next).output, "next\n");
+  assert.equal(worker.written(1).some((text) => text.startsWith("\x03")), false, "the new guest has nothing to interrupt");
+});
+
+test("the rest of what was typed for a guest does not reach the one after its reboot", async (t) => {
+  let taken = () => {};
+  const { vm, worker } = await machine(t, {}, {}, { write: () => new Promise((resolve) => { taken = resolve; }) });
+  worker.say("state", { state: "running" });
+  const sent = vm.send("x".repeat(100_000));
+  await settled();
+  // As the worker does: the event, then the answers of the writes that it gives up.
+  worker.say("reset");
+  taken();
+  await sent;
+  void vm.send("new");
+  await settled();
+  assert.deepEqual(worker.written(0).map((text) => text.length), [65536, 3]);
+});
+
+test("a reset of a paused machine leaves it paused, and not ready", async (t) => {
+  const { vm, worker } = await machine(t, { ready: "# " });
+  worker.say("state", { state: "running" });
+  worker.print("# ");
+  worker.say("state", { state: "paused" });
+  worker.say("reset");
+  assert.equal(vm.ready, false);
+  assert.equal(vm.state, "paused");
+  worker.say("state", { state: "running" });
+  assert.equal(vm.state, "booting");
+});
