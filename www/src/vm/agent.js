@@ -1,11 +1,12 @@
 /** @import { VmConsole } from "./console.js" */
 import { Base64Decoder, encodeLines } from "./base64.js";
 import { VmError, abortError, asVmError, deadline, throwIfAborted } from "./errors.js";
+import { Gathered } from "./gathered.js";
 import { MarkerScanner, newNonce, quote, wrap } from "./marker.js";
 
 /** Bytes of a file that one command carries, so that it is one write; the next waits for its answer. */
 const PIECE = 47104;
-/** What `run` keeps of an output where its caller does not say. */
+/** What is kept of an output, or of a file without a size, where the caller does not say. */
 const OUTPUT_LIMIT = 16 * 1024 * 1024;
 /** How long a probe waits before the next, and how long one that was sent may still be answered. */
 const PROBE_MS = 400;
@@ -54,22 +55,14 @@ export class Agent {
    */
   run(command, { timeout, signal, limit = OUTPUT_LIMIT } = {}) {
     return this.#queue(timeout, signal, async (within) => {
-      /** @type {Uint8Array[]} */
-      const parts = [];
-      let size = 0;
-      const code = await this.#command(command, within, (bytes) => {
-        size += bytes.length;
-        if (size > limit) {
+      const printed = new Gathered();
+      const code = await this.#command(command, within, (piece) => {
+        if (printed.length + piece.length > limit) {
           throw new VmError("memory", `the command printed more than ${limit} bytes`, { detail: { limit } });
         }
-        parts.push(bytes.slice());
+        printed.push(piece);
       });
-      const bytes = new Uint8Array(size);
-      let at = 0;
-      for (const part of parts) {
-        bytes.set(part, at);
-        at += part.length;
-      }
+      const bytes = printed.take();
       return { code, bytes, output: new TextDecoder().decode(bytes) };
     });
   }

@@ -3,8 +3,10 @@
 // so no output can hold one; an echo of the command holds `\036` as four characters, not the byte.
 
 const RS = 0x1e;
-/** RS, 16 digits, space, a status of up to 10 characters, RS. */
-const LONGEST = 1 + 16 + 1 + 10 + 1;
+const SPACE = 0x20;
+const ZERO = 0x30;
+/** A longer status is none. */
+const STATUS_DIGITS = 9;
 
 /** @returns {string} */
 export function newNonce() {
@@ -31,20 +33,23 @@ export function wrap(nonce, command) {
   return `printf '\\036${nonce}\\036'; (eval ${quote(command)}) </dev/null 2>&1; printf '\\036${nonce} %d\\036' "$?"\n`;
 }
 
+/** What a byte of RS can turn out to be. @typedef {{end: number, status?: number}|"output"|"more"} Mark */
+
 /** Finds the marks of one command in pieces cut anywhere. */
 export class MarkerScanner {
-  /** Bytes that may be the beginning of a mark. @type {number[]} */
-  #held = [];
+  /** The end of the last piece, if it may be the beginning of a mark: shorter than one. */
+  #held = new Uint8Array();
   #begun = false;
   #nonce;
   #onBytes;
 
   /**
    * @param {string} nonce
-   * @param {(bytes: Uint8Array) => void} onBytes  takes what lies between the marks
+   * @param {(bytes: Uint8Array) => void} onBytes  takes what lies between the marks, in pieces that
+   *   are no smaller for what is in them, and that it must not keep
    */
   constructor(nonce, onBytes) {
-    this.#nonce = nonce;
+    this.#nonce = new TextEncoder().encode(nonce);
     this.#onBytes = onBytes;
   }
 
@@ -53,66 +58,69 @@ export class MarkerScanner {
   }
 
   /**
-   * @param {Uint8Array} bytes
+   * @param {Uint8Array} piece
    * @returns {number|undefined} the status, when the end has been seen
    */
-  push(bytes) {
+  push(piece) {
+    const bytes = this.#held.length === 0 ? piece : join(this.#held, piece);
+    this.#held = new Uint8Array();
     let from = 0;
-    for (let i = 0; i < bytes.length; i++) {
-      const byte = bytes[i];
-      if (this.#held.length === 0) {
-        if (byte !== RS) continue;
-        this.#give(bytes.subarray(from, i));
-        this.#held.push(byte);
-        from = i + 1;
+    for (let at = bytes.indexOf(RS); at >= 0; at = bytes[at] === RS ? at : bytes.indexOf(RS, at)) {
+      const mark = this.#look(bytes, at);
+      if (mark === "output") {
+        at += 1;
         continue;
       }
-      from = i + 1;
-      if (byte !== RS) {
-        this.#held.push(byte);
-        if (this.#held.length >= LONGEST || !this.#plausible()) this.#drop();
-        continue;
+      this.#give(bytes.subarray(from, at));
+      if (mark === "more") {
+        this.#held = bytes.slice(at);
+        return undefined;
       }
-      const word = String.fromCharCode(...this.#held.slice(1));
-      const status = this.#judge(word);
-      if (status === "begin") {
-        this.#begun = true;
-        this.#held = [];
-      } else if (status === "none") {
-        // This RS may be the first of a mark itself.
-        this.#drop();
-        this.#held.push(byte);
-      } else {
-        this.#held = [];
-        return status;
-      }
+      if (mark.status !== undefined) return mark.status;
+      this.#begun = true;
+      from = at = mark.end;
     }
     this.#give(bytes.subarray(from));
     return undefined;
   }
 
-  #plausible() {
-    const at = this.#held.length - 2;
-    return at >= 16 || this.#held[at + 1] === this.#nonce.charCodeAt(at);
-  }
-
   /**
-   * @param {string} word
-   * @returns {number|"begin"|"none"}
+   * @param {Uint8Array} bytes
+   * @param {number} start  where an RS is
+   * @returns {Mark}
    */
-  #judge(word) {
-    if (word === this.#nonce) return "begin";
-    const found = /^([0-9a-f]{16}) (\d{1,9})$/.exec(word);
-    return found && found[1] === this.#nonce && this.#begun ? Number(found[2]) : "none";
-  }
-
-  #drop() {
-    this.#give(Uint8Array.from(this.#held));
-    this.#held = [];
+  #look(bytes, start) {
+    let at = start + 1;
+    for (let i = 0; i < this.#nonce.length; i++, at++) {
+      if (at === bytes.length) return "more";
+      if (bytes[at] !== this.#nonce[i]) return "output";
+    }
+    if (at === bytes.length) return "more";
+    if (bytes[at] === RS) return { end: at + 1 };
+    if (!this.#begun || bytes[at] !== SPACE) return "output";
+    let status = 0;
+    for (let digits = 0; ; digits++) {
+      if (++at === bytes.length) return "more";
+      const byte = bytes[at];
+      if (byte === RS && digits > 0) return { end: at + 1, status };
+      if (byte < ZERO || byte > ZERO + 9 || digits === STATUS_DIGITS) return "output";
+      status = status * 10 + byte - ZERO;
+    }
   }
 
   /** @param {Uint8Array} bytes */
   #give(bytes) {
     if (this.#begun && bytes.length > 0) this.#onBytes(bytes);
   }
+}
+
+/**
+ * @param {Uint8Array} a
+ * @param {Uint8Array} b
+ */
+function join(a, b) {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Base64Decoder, encodeLines } from "../../src/vm/base64.js";
+import { Gathered } from "../../src/vm/gathered.js";
 import { MarkerScanner, newNonce, quote, wrap } from "../../src/vm/marker.js";
 
 const encode = (text) => new TextEncoder().encode(text);
@@ -29,6 +30,30 @@ test("an end without a beginning, another nonce and an endless mark are output o
   assert.deepEqual(scan([`\x1e${NONCE}\x1ea\x1efedcba9876543210 0\x1eb`]), { got: "a\x1efedcba9876543210 0\x1eb", status: undefined });
   const long = `\x1e${NONCE} ${"9".repeat(100)}`;
   assert.equal(scan([`\x1e${NONCE}\x1e`, long, "."]).got, `${long}.`);
+});
+
+test("what only looks like marks is given as it comes, not byte by byte", () => {
+  for (const text of ["\x1e", `\x1e${NONCE.slice(0, 15)}`, `\x1e${NONCE} `, `\x1e${NONCE} 1234567890\x1e`]) {
+    const piece = encode(text.repeat(Math.ceil(65536 / text.length)));
+    const sizes = [];
+    let size = 0;
+    const scanner = new MarkerScanner(NONCE, (bytes) => { sizes.push(bytes.length); size += bytes.length; });
+    scanner.push(encode(`\x1e${NONCE}\x1e`));
+    for (let i = 0; i < 64; i++) assert.equal(scanner.push(piece), undefined);
+    scanner.push(encode("."));
+    assert.equal(size, 64 * piece.length + 1);
+    assert.ok(sizes.length <= 65, `${JSON.stringify(text)}: ${sizes.length} pieces`);
+  }
+});
+
+test("pieces are gathered into one array, however small", () => {
+  const gathered = new Gathered();
+  for (let i = 0; i < 10_000; i++) gathered.push(Uint8Array.of(i & 255));
+  gathered.push(new Uint8Array(0));
+  assert.equal(gathered.length, 10_000);
+  assert.deepEqual(gathered.take(), Uint8Array.from({ length: 10_000 }, (_, i) => i & 255));
+  gathered.push(encode("next"));
+  assert.deepEqual(gathered.take(), encode("next"));
 });
 
 test("the echo of a command holds no mark", () => {
