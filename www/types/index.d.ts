@@ -206,7 +206,7 @@ export class Vm extends EventTarget {
   expect(pattern: RegExp | string, options?: Waiting): Promise<Match>;
   run(command: string, options?: Waiting & { limit?: number }): Promise<RunResult>;
   upload(path: string, data: Blob | Uint8Array | ArrayBuffer | string, options?: Waiting & { onProgress?: OnProgress }): Promise<void>;
-  download(path: string, options?: Waiting & { onProgress?: OnProgress }): Promise<Blob>;
+  download(path: string, options?: Waiting & { limit?: number; onProgress?: OnProgress }): Promise<Blob>;
 
   exportDisk(name: string, options?: { signal?: AbortSignal }): Promise<Blob>;
   importDisk(name: string, overlay: Blob, options?: { signal?: AbortSignal }): Promise<void>;

@@ -14,6 +14,9 @@ const PROBE_MAX_MS = 4000;
 /** How long an interrupted command has to end before the shell counts as busy with it. */
 const INTERRUPT_MS = 3000;
 
+/** Ends a command that has printed what is wanted of it. */
+const ENOUGH = new VmError("aborted", "it has printed enough");
+
 /**
  * @typedef {object} RunResult
  * @property {number} code      the command's exit status
@@ -106,46 +109,53 @@ export class Agent {
   }
 
   /**
-   * Reads a file of the guest.
+   * Reads a file of the guest, as long as the guest says that it is: one that grows meanwhile is
+   * cut there. One that is said to be empty may not be (those of /proc), and `limit` bounds it.
    * @param {string} path
-   * @param {{timeout?: number, signal?: AbortSignal, onProgress?: OnProgress}} [options]
+   * @param {{timeout?: number, signal?: AbortSignal, limit?: number, onProgress?: OnProgress}} [options]
+   *   `limit`: bytes, above which it fails; without it that is 16 MiB for files without a size
    * @returns {Promise<Blob>}
    */
-  download(path, { timeout, signal, onProgress } = {}) {
+  download(path, { timeout, signal, limit, onProgress } = {}) {
     return this.#queue(timeout, signal, async (within) => {
       checkPath(path);
       const file = quote(path);
-      const told = await this.#must(`if [ -d ${file} ]; then echo 'it is a directory'; false; else wc -c <${file}; fi`,
+      // `true`, whose redirection does not end the shell, says why a file cannot be opened.
+      const told = await this.#must(
+        `if [ -d ${file} ]; then echo 'it is a directory'; false; elif [ -s ${file} ]; then wc -c <${file}; else true <${file} && echo 0; fi`,
         within, "not-found", `${path} cannot be read`);
-      const total = Number(told.trim());
+      const total = /^\s*\d+\s*$/.test(told) ? Number(told) : NaN;
       if (!Number.isSafeInteger(total)) {
         throw new VmError("unsupported", `${path}: the guest tells no size but ${JSON.stringify(told.slice(0, 80))}`);
       }
+      const most = limit ?? (total || OUTPUT_LIMIT);
+      const tooLong = () => new VmError("memory", `${path} has more than ${most} bytes`, { detail: { limit: most } });
+      if (total > most) throw tooLong();
       const decoder = new Base64Decoder();
       let blob = new Blob();
-      /** @type {Uint8Array<ArrayBuffer>[]} */
-      let parts = [];
+      const held = new Gathered();
       let loaded = 0;
-      let held = 0;
       onProgress?.({ loaded, total });
-      const code = await this.#command(`base64 <${file} 2>/dev/null`, within, (text) => {
-        const bytes = new Uint8Array(decoder.push(text));
-        loaded += bytes.length;
-        held += bytes.length;
-        parts.push(bytes);
-        if (held >= 1 << 20) {
+      try {
+        const code = await this.#command(`base64 <${file} 2>/dev/null`, within, (text) => {
+          let bytes = decoder.push(text);
+          const over = loaded + bytes.length > (total || most);
+          if (over && total === 0) throw tooLong();
+          if (over) bytes = bytes.subarray(0, total - loaded);
+          loaded += bytes.length;
+          held.push(bytes);
           // The browser may keep a blob's content outside of this page's memory.
-          blob = new Blob([blob, ...parts]);
-          parts = [];
-          held = 0;
-        }
-        onProgress?.({ loaded, total: Math.max(total, loaded) });
-      });
-      if (code !== 0) throw new VmError("unsupported", `${path}: base64 in the guest ended with ${code}`);
-      decoder.end();
-      // A file under /proc tells no size, and one that is written to grows.
+          if (held.length >= 1 << 20) blob = new Blob([blob, held.take()]);
+          onProgress?.({ loaded, total: total || loaded });
+          if (over) throw ENOUGH;
+        });
+        if (code !== 0) throw new VmError("unsupported", `${path}: base64 in the guest ended with ${code}`);
+        decoder.end();
+      } catch (error) {
+        if (error !== ENOUGH) throw error;
+      }
       if (loaded < total) throw new VmError("integrity", `${path}: ${loaded} of ${total} bytes arrived`);
-      return new Blob([blob, ...parts]);
+      return new Blob([blob, held.take()]);
     });
   }
 

@@ -206,7 +206,7 @@ export class Vm extends EventTarget {
 
   /**
    * @param {string} path
-   * @param {{timeout?: number, signal?: AbortSignal, onProgress?: import("./agent.js").OnProgress}} [options]
+   * @param {{timeout?: number, signal?: AbortSignal, limit?: number, onProgress?: import("./agent.js").OnProgress}} [options]
    */
   async download(path, options) { return this.#withAgent().download(path, options); }
 

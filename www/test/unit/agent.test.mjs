@@ -108,6 +108,63 @@ test("output above the limit interrupts with `memory`", async (t) => {
   assert.equal((await agent.run("echo after")).output, "after\n");
 });
 
+test("a guest that sends more than it said is cut there and interrupted", async () => {
+  const send = (text) => console.receive(new TextEncoder().encode(text));
+  let floods = false;
+  let interrupts = 0;
+  const console = new VmConsole(1, async (bytes) => {
+    const text = new TextDecoder().decode(bytes);
+    if (text.startsWith("\x03")) {
+      interrupts += 1;
+      floods = false;
+    }
+    const nonce = /036([0-9a-f]{16})/.exec(text)?.[1];
+    if (!nonce) return;
+    await null;
+    send(`\x1e${nonce}\x1e`);
+    if (!text.includes("base64 <")) return send(`10\n\x1e${nonce} 0\x1e`);
+    floods = true;
+    void flood();
+  }, () => {});
+  // More than any test has patience for, unless it is stopped.
+  const flood = async () => {
+    for (let i = 0; floods && i < 1e6; i++) {
+      send("QUJD".repeat(1000));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  const seen = [];
+  const blob = await new Agent(console).download("/x", { onProgress: ({ loaded, total }) => seen.push([loaded, total]) });
+  assert.equal(await blob.text(), "ABCABCABCA");
+  assert.deepEqual(seen, [[0, 10], [10, 10]]);
+  assert.equal(interrupts, 1);
+});
+
+test("a file that grows is as long as it was, one that is short is said", async (t) => {
+  const { agent, child } = connect(t, ["sh"]);
+  const file = path.join(folder(t), "log");
+  fs.writeFileSync(file, "hello world");
+  // As if it had been shorter, or longer, when it was asked for its size.
+  child.stdin.write("wc() { echo 5; }\n");
+  assert.equal(await (await agent.download(file)).text(), "hello");
+  child.stdin.write("wc() { echo 50; }\n");
+  await assert.rejects(agent.download(file), { code: "integrity", message: `${file}: 11 of 50 bytes arrived` });
+  child.stdin.write("wc() { echo -5; }\n");
+  await assert.rejects(agent.download(file), { code: "unsupported" });
+});
+
+test("a limit holds for a file, also for one that tells no size", { skip: !fs.existsSync("/proc/version") }, async (t) => {
+  const { agent } = connect(t, ["sh"]);
+  assert.equal(await (await agent.download("/proc/version")).text(), fs.readFileSync("/proc/version", "latin1"));
+  await assert.rejects(agent.download("/proc/version", { limit: 10 }), { code: "memory", message: "/proc/version has more than 10 bytes" });
+  const file = path.join(folder(t), "eleven");
+  fs.writeFileSync(file, "hello world");
+  assert.equal((await agent.download(file, { limit: 11 })).size, 11);
+  let loaded = 0;
+  await assert.rejects(agent.download(file, { limit: 10, onProgress: (p) => { loaded = p.loaded; } }), { code: "memory" });
+  assert.equal(loaded, 0, "nothing of it was fetched");
+});
+
 test("a shell that appears late is found, and its first lines may be lost", async () => {
   let open = false;
   const console = new VmConsole(1, async (bytes) => {
