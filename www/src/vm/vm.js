@@ -315,7 +315,7 @@ export class Vm extends EventTarget {
         return this.#fire("progress", event);
       case "reset":
         this.#rewind("the guest has restarted");
-        if (this.#prompt && this.#state === "running") this.#set("booting");
+        if (this.#state === "running") this.#set("booting");
         return;
       case "activity":
         return this.#fire("activity", event);
@@ -345,7 +345,6 @@ export class Vm extends EventTarget {
       this.#code = code;
       this.#rewind("the machine is off");
     }
-    if (state === "running" && !this.#prompt) this.#ready = true;
     this.#set(state === "running" && !this.#ready ? "booting" : state);
     if (state === "off") this.#fire("exit", { code });
   }
@@ -356,9 +355,9 @@ export class Vm extends EventTarget {
    */
   #output(index, bytes) {
     const console = this.consoles[index];
-    if (index === 0 && !this.#ready && this.#prompt) {
+    if (index === 0 && !this.#ready) {
       this.#tail = (this.#tail + this.#decoder.decode(bytes, { stream: true })).slice(-READY_WINDOW);
-      if (this.#prompt.test(this.#tail)) {
+      if (this.#prompt?.test(this.#tail) ?? true) {
         this.#ready = true;
         this.#tail = "";
       }

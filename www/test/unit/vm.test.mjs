@@ -84,6 +84,25 @@ test("a guest that reboots boots again: what ran fails, and the next command wai
   assert.equal(worker.written(1).some((text) => text.startsWith("\x03")), false, "the new guest has nothing to interrupt");
 });
 
+test("a machine whose file has no `ready` is ready when its terminal shows something, each time", async (t) => {
+  const { vm, worker, states } = await machine(t);
+  worker.say("state", { state: "running" });
+  assert.equal(vm.state, "booting");
+  worker.print("the agent's console is not the terminal", 1);
+  assert.equal(vm.ready, false);
+  worker.print("[");
+  assert.equal(vm.ready, true);
+  await vm.whenReady();
+  const reset = vm.reset();
+  worker.say("reset");
+  await reset;
+  assert.equal(vm.ready, false);
+  const waits = vm.whenReady();
+  worker.print("[");
+  await waits;
+  assert.deepEqual(states, ["booting", "running", "booting", "running"]);
+});
+
 test("the rest of what was typed for a guest does not reach the one after its reboot", async (t) => {
   let taken = () => {};
   const { vm, worker } = await machine(t, {}, {}, { write: () => new Promise((resolve) => { taken = resolve; }) });
