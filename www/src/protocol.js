@@ -81,7 +81,7 @@ export const ERROR_CODES = Object.freeze([
  * @property {number} consoles    virtio consoles; the terminal is number 0
  * @property {number} [agent]     the console with a bare shell for `run`, `upload`, `download`
  * @property {boolean} rng
- * @property {string} [ready]     a pattern that the terminal shows when the guest is at its prompt
+ * @property {string[]} [ready]   texts of which the terminal shows one when the guest is at its prompt
  * @property {string} [sources]   where the sources of the guest's programs are
  */
 

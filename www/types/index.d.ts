@@ -39,7 +39,8 @@ export interface MachineDescription {
   consoles?: number;
   agent?: number;
   rng?: boolean;
-  ready?: string;
+  /** What the terminal shows when the guest can be used: a text, or some. */
+  ready?: string | string[];
   sources?: string;
 }
 
@@ -56,7 +57,7 @@ export interface Machine {
   consoles: number;
   agent?: number;
   rng: boolean;
-  ready?: string;
+  ready?: string[];
   sources?: string;
 }
 

@@ -16,7 +16,7 @@ pub struct Profile {
     /// The number that its kernel gives the first virtio console: the small kernel's `hvc0` is
     /// the console of the SBI.
     first_console: u32,
-    /// A regular expression for what its terminal shows when it can be used.
+    /// What its terminal shows when it can be used.
     pub ready: &'static str,
 }
 

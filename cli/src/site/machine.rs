@@ -36,7 +36,7 @@ pub struct MachineFile {
     pub agent: Option<u32>,
     /// Whether it has an entropy device.
     pub rng: bool,
-    /// A regular expression for what the terminal shows when the guest can be used.
+    /// What the terminal shows when the guest can be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<String>,
     /// Where it says what the sources of the guest are.

@@ -5,6 +5,8 @@ import { parseSize } from "./size.js";
 
 /** A machine file is a page of JSON. */
 const FILE_MAX = 1 << 20;
+/** Prompts of a guest. */
+const READY_MAX = 8;
 const MEMORY_MIN = 8 << 20;
 /** What a wasm32 module can hold beside itself. */
 const MEMORY_MAX = 1792 * (1 << 20);
@@ -140,12 +142,14 @@ export function checkMachine(value, base, changes = {}, where = "the machine") {
   });
 
   const consoles = count(m.consoles, '"consoles"', 1, 8, 1);
-  const ready = text(m.ready, '"ready"', "");
-  try {
-    new RegExp(ready);
-  } catch (cause) {
-    throw bad('"ready"', `is no pattern: ${/** @type {Error} */ (cause).message}`);
-  }
+  const prompts = m.ready === undefined || m.ready === "" ? [] : Array.isArray(m.ready) ? m.ready : [m.ready];
+  if (prompts.length > READY_MAX) throw bad('"ready"', `should be at most ${READY_MAX} texts`);
+  const ready = prompts.map((v, i) => {
+    const field = Array.isArray(m.ready) ? `"ready"[${i}]` : '"ready"';
+    const prompt = text(v, field, "");
+    if (prompt === "") throw bad(field, `is ${show(v)} and should be a text`);
+    return prompt;
+  });
   const more = changes.append?.trim();
   const append = text(m.append, '"append"', "console=hvc0");
   /** @type {Machine} */
@@ -162,7 +166,7 @@ export function checkMachine(value, base, changes = {}, where = "the machine") {
   };
   if (m.initrd !== undefined) machine.initrd = file(m.initrd, '"initrd"');
   if (m.agent !== undefined) machine.agent = count(m.agent, '"agent"', 0, consoles - 1, 0);
-  if (ready) machine.ready = ready;
+  if (ready.length > 0) machine.ready = ready;
   if (m.sources !== undefined) machine.sources = address(m.sources, '"sources"');
   return machine;
 }

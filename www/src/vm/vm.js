@@ -8,9 +8,7 @@ import { assets, startWorker } from "./launch.js";
 import { watchLife } from "./life.js";
 import { WorkerLink } from "./link.js";
 import { resolveMachine } from "./machine.js";
-
-/** The part of the terminal's output in which the prompt is looked for. */
-const READY_WINDOW = 4096;
+import { TextFinder } from "./ready.js";
 
 /** @typedef {"created"|"loading"|"booting"|"running"|"paused"|"off"|"crashed"|"disposed"} VmState */
 
@@ -44,7 +42,6 @@ export class Vm extends EventTarget {
   /** @type {number|undefined} */
   #code;
   #ready = false;
-  #tail = "";
   #link;
   /** @type {Map<string, DiskInfo>} */
   #disks = new Map();
@@ -52,8 +49,6 @@ export class Vm extends EventTarget {
   #agent;
   /** @type {() => void} */
   #stopWatching = () => {};
-  #decoder = new TextDecoder();
-  /** @type {RegExp|undefined} */
   #prompt;
 
   /**
@@ -96,7 +91,7 @@ export class Vm extends EventTarget {
     super();
     /** The machine as it was built. @readonly */
     this.machine = machine;
-    this.#prompt = machine.ready === undefined ? undefined : new RegExp(machine.ready);
+    this.#prompt = new TextFinder(machine.ready ?? []);
     this.#link = new WorkerLink(worker, workerName, {
       onEvent: (event) => this.#onEvent(event, options),
       onCrash: (error) => this.#crash(error),
@@ -355,13 +350,7 @@ export class Vm extends EventTarget {
    */
   #output(index, bytes) {
     const console = this.consoles[index];
-    if (index === 0 && !this.#ready) {
-      this.#tail = (this.#tail + this.#decoder.decode(bytes, { stream: true })).slice(-READY_WINDOW);
-      if (this.#prompt?.test(this.#tail) ?? true) {
-        this.#ready = true;
-        this.#tail = "";
-      }
-    }
+    if (index === 0 && !this.#ready) this.#ready = this.#prompt.push(bytes);
     if (console) console.receive(bytes);
     else this.#link.rpc.tell("ack", [index, bytes.length]);
     this.#fire("output", { console: index, bytes });
@@ -371,7 +360,7 @@ export class Vm extends EventTarget {
   /** @param {string} why */
   #rewind(why) {
     this.#ready = false;
-    this.#tail = "";
+    this.#prompt.clear();
     for (const console of this.consoles) console.restart();
     this.#agent?.restart(new VmError("aborted", why));
   }

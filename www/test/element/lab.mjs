@@ -22,7 +22,7 @@ export const policy = (origin) => [
 /** What the tests' machine is; words for the mock go into `append`. */
 export const MACHINE = {
   virtarium: 1, title: "Test Linux", memory: "64M", append: "console=hvc0", kernel: { url: "../files/kernel.gz", size: 12400000 },
-  disks: [{ name: "root", size: "64M" }], consoles: 2, agent: 1, ready: "# $|# \\x1b",
+  disks: [{ name: "root", size: "64M" }], consoles: 2, agent: 1, ready: "\x1b[0m# ",
 };
 
 const BROWSERS = {

@@ -12,7 +12,7 @@ test("addresses are relative to the file, defaults are filled in", () => {
     virtarium: 1, title: "Debian", memory: "256M", cpus: 2, append: "console=hvc0",
     kernel: { url: "../files/k.gz", sha256: "a".repeat(64), size: 100, encoding: "gzip" }, initrd: { url: "../files/i" },
     disks: [{ name: "root", manifest: "../disks/debian/manifest.txt" }, { name: "d", url: "../x.img", readonly: true }, { name: "s", size: "2M" }],
-    consoles: 2, agent: 1, ready: "# $", sources: "../SOURCES.md", unknown: true,
+    consoles: 2, agent: 1, ready: ["(a+)+$", "# "], sources: "../SOURCES.md", unknown: true,
   }, BASE);
   assert.deepEqual(machine, {
     virtarium: 1, title: "Debian", memory: 268435456, cpus: 2, append: "console=hvc0",
@@ -22,9 +22,10 @@ test("addresses are relative to the file, defaults are filled in", () => {
       { name: "root", manifest: "https://host.example/site/disks/debian/manifest.txt" },
       { name: "d", url: "https://host.example/site/x.img", readonly: true }, { name: "s", size: 2097152 },
     ],
-    consoles: 2, agent: 1, rng: true, ready: "# $", sources: "https://host.example/site/SOURCES.md",
+    consoles: 2, agent: 1, rng: true, ready: ["(a+)+$", "# "], sources: "https://host.example/site/SOURCES.md",
   });
   assert.equal(checkMachine(LEAST, BASE).memory, 134217728);
+  assert.deepEqual(["login: ", "", []].map((ready) => checkMachine({ ...LEAST, ready }, BASE).ready), [["login: "], undefined, undefined]);
 });
 
 test("the page's changes come before the file's values", () => {
@@ -50,7 +51,9 @@ test("a mistake in a machine file names its field and its value", () => {
     [{ ...LEAST, disks: [{ name: "a" }] }, /one of "manifest", "url" and "size"/],
     [{ ...LEAST, disks: [{ name: "a", size: "1M", url: "b" }] }, /one of/],
     [{ ...LEAST, disks: [null] }, /disks\[0\] is null/],
-    [{ ...LEAST, consoles: 2, agent: 2 }, /"agent" is 2/], [{ ...LEAST, ready: "(" }, /"ready" is no pattern/],
+    [{ ...LEAST, consoles: 2, agent: 2 }, /"agent" is 2/], [{ ...LEAST, ready: 5 }, /"ready" is 5 and should be a text/],
+    [{ ...LEAST, ready: ["# ", ""] }, /"ready"\[1\] is ""/], [{ ...LEAST, ready: [null] }, /"ready"\[0\] is null/],
+    [{ ...LEAST, ready: Array(9).fill("# ") }, /"ready" should be at most 8 texts/],
   ];
   for (const [value, message] of cases) {
     assert.throws(() => checkMachine(value, BASE), (e) => e.code === "bad-machine" && message.test(e.message), `${JSON.stringify(value)} ${message}`);

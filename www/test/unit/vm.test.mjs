@@ -103,6 +103,19 @@ test("a machine whose file has no `ready` is ready when its terminal shows somet
   assert.deepEqual(states, ["booting", "running", "booting", "running"]);
 });
 
+test("`ready` is the guest's text, and no pattern", async (t) => {
+  const { vm, worker } = await machine(t, { ready: ["(a+)+$ ", "login: "] });
+  worker.say("state", { state: "running" });
+  worker.print(`${"a".repeat(40)}! `);
+  assert.equal(vm.ready, false);
+  worker.print("(a+)");
+  worker.print("+$ ");
+  assert.equal(vm.ready, true);
+  worker.say("reset");
+  worker.print("login: ");
+  assert.equal(vm.ready, true);
+});
+
 test("the rest of what was typed for a guest does not reach the one after its reboot", async (t) => {
   let taken = () => {};
   const { vm, worker } = await machine(t, {}, {}, { write: () => new Promise((resolve) => { taken = resolve; }) });
