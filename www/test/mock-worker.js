@@ -135,6 +135,7 @@ function shell(text) {
   /** @type {RegExpExecArray|null} */
   let m;
   if (text === ":") return { code: 0, output: "" };
+  if ((m = /^if \[ -d .* \]; then echo 'it is a directory'; false; else (.*); fi$/.exec(text))) return shell(m[1]);
   if ((m = /^: >(.*)$/.exec(text))) return files.set(unquote(m[1]), new Uint8Array()), { code: 0, output: "" };
   if ((m = /^base64 -d >>(.*) <<\\END\n([^]*)END$/.exec(text))) {
     const name = unquote(m[1]);

@@ -71,8 +71,8 @@ export class Agent {
   }
 
   /**
-   * Writes a file into the guest: beside its place first, then renamed, so that an upload that
-   * breaks off leaves the old file.
+   * Writes a file into the guest: beside its place first, under a name that nobody else has, then
+   * renamed, so that an upload that breaks off leaves the old file.
    * @param {string} path
    * @param {Blob|Uint8Array|ArrayBuffer|string} data
    * @param {{timeout?: number, signal?: AbortSignal, onProgress?: OnProgress}} [options]
@@ -83,8 +83,11 @@ export class Agent {
     return this.#queue(timeout, signal, async (within) => {
       checkPath(path);
       const life = this.#lives;
-      const part = quote(`${path}.part`);
-      await this.#must(`: >${part}`, within, "not-found", `${path} cannot be written`);
+      // `mv` and `rm` would take a name that begins with "-" for an option.
+      const place = path.startsWith("/") ? path : `./${path}`;
+      const file = quote(place);
+      const part = quote(`${place.slice(0, place.lastIndexOf("/") + 1)}.upload-${newNonce()}`);
+      await this.#must(unlessDirectory(file, `: >${part}`), within, "not-found", `${path} cannot be written`);
       try {
         onProgress?.({ loaded: 0, total: blob.size });
         for (let at = 0; at < blob.size; at += PIECE) {
@@ -97,7 +100,7 @@ export class Agent {
         if (Number(size.trim()) !== blob.size) {
           throw new VmError("integrity", `${path}: ${blob.size} bytes were sent and ${size.trim()} arrived`);
         }
-        await this.#must(`mv -f ${part} ${quote(path)}`, within, "not-found", `${path} cannot be written`);
+        await this.#must(unlessDirectory(file, `mv -f ${part} ${file}`), within, "not-found", `${path} cannot be written`);
       } catch (error) {
         if (life !== this.#lives) throw error;
         const left = deadline(undefined, INTERRUPT_MS);
@@ -122,7 +125,7 @@ export class Agent {
       const file = quote(path);
       // `true`, whose redirection does not end the shell, says why a file cannot be opened.
       const told = await this.#must(
-        `if [ -d ${file} ]; then echo 'it is a directory'; false; elif [ -s ${file} ]; then wc -c <${file}; else true <${file} && echo 0; fi`,
+        unlessDirectory(file, `if [ -s ${file} ]; then wc -c <${file}; else true <${file} && echo 0; fi`),
         within, "not-found", `${path} cannot be read`);
       const total = /^\s*\d+\s*$/.test(told) ? Number(told) : NaN;
       if (!Number.isSafeInteger(total)) {
@@ -312,4 +315,13 @@ export class Agent {
 /** @param {string} path */
 function checkPath(path) {
   if (path === "" || path.includes("\0")) throw new VmError("not-found", `${JSON.stringify(path)} is no path`);
+}
+
+/**
+ * A command that is carried out unless there is a directory of that name: `mv` would move into it.
+ * @param {string} file  quoted
+ * @param {string} command
+ */
+function unlessDirectory(file, command) {
+  return `if [ -d ${file} ]; then echo 'it is a directory'; false; else ${command}; fi`;
 }

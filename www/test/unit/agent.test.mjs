@@ -91,12 +91,46 @@ for (const [name, argv] of SHELLS) {
     assert.equal((await agent.run("echo next")).output, "next\n");
     assert.deepEqual(fs.readdirSync(dir), []);
   });
+
+  test(`${name}: an upload into a directory's place is refused, and puts nothing into it`, async (t) => {
+    const { agent } = connect(t, argv);
+    const dir = folder(t);
+    fs.mkdirSync(`${dir}/inner`);
+    fs.symlinkSync("inner", `${dir}/link`);
+    for (const at of [dir, `${dir}/inner`, `${dir}/inner/`, `${dir}/link`]) {
+      await assert.rejects(agent.upload(at, "x"), { code: "not-found", message: `${at} cannot be written: it is a directory` });
+    }
+    // One that is made while the file is on its way.
+    const onProgress = ({ loaded }) => loaded > 0 && fs.mkdirSync(`${dir}/late`);
+    await assert.rejects(agent.upload(`${dir}/late`, "x", { onProgress }), /it is a directory/);
+    assert.deepEqual(fs.readdirSync(dir, { recursive: true }).sort(), ["inner", "late", "link"]);
+  });
+
+  test(`${name}: an upload touches no file but its own, whatever its name`, async (t) => {
+    const { agent, child } = connect(t, argv);
+    const dir = folder(t);
+    fs.writeFileSync(`${dir}/file.part`, "the guest's own");
+    fs.writeFileSync(`${dir}/file`, "old");
+    const control = new AbortController();
+    const onProgress = ({ loaded }) => loaded > 0 && control.abort();
+    await assert.rejects(agent.upload(`${dir}/file`, noise(200000), { signal: control.signal, onProgress }), { code: "aborted" });
+    assert.equal(fs.readFileSync(`${dir}/file`, "utf8"), "old");
+    await agent.upload(`${dir}/file`, "new");
+    child.stdin.write(`cd ${dir}\n`);
+    const names = ["-rf", "x".repeat(255), "file"];
+    for (const name of names) {
+      await agent.upload(name, `of ${name}`);
+      assert.equal(await (await agent.download(name)).text(), `of ${name}`);
+    }
+    assert.equal(fs.readFileSync(`${dir}/file.part`, "utf8"), "the guest's own");
+    assert.deepEqual(fs.readdirSync(dir).sort(), [...names, "file.part"].sort());
+  });
 }
 
 test("a disk that is full is said, and the rest of the file is not taken for commands", { skip: !fs.existsSync("/dev/full") }, async (t) => {
-  const { agent } = connect(t, ["sh"]);
+  const { agent, child } = connect(t, ["sh"]);
   const dir = folder(t);
-  fs.symlinkSync("/dev/full", `${dir}/file.part`);
+  child.stdin.write('base64() { command base64 "$@" >/dev/full; }\n');
   const evil = Buffer.from(`touch ${dir}/evil\n`.padStart(57 * 3), "latin1");
   await assert.rejects(agent.upload(`${dir}/file`, new Uint8Array(Buffer.concat(Array(2000).fill(evil)))), { code: "quota" });
   assert.equal((await agent.run("echo next")).output, "next\n");
