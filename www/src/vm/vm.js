@@ -279,7 +279,11 @@ export class Vm extends EventTarget {
    */
   async #create(options, signal) {
     const created = await this.#call("create", [options], { signal });
-    for (const disk of created.disks) this.#disks.set(disk.name, { ...disk, ...this.#disks.get(disk.name) });
+    for (const disk of created.disks) {
+      // What was said of it since is newer, but an event tells no size.
+      const { kind, persisted } = this.#disks.get(disk.name) ?? disk;
+      this.#disks.set(disk.name, { ...disk, kind, persisted });
+    }
     this.#set("created");
     if (typeof window !== "undefined") {
       this.#stopWatching = watchLife(this, (error) => this.#fire("error", error));

@@ -103,6 +103,19 @@ test("a machine whose file has no `ready` is ready when its terminal shows somet
   assert.deepEqual(states, ["booting", "running", "booting", "running"]);
 });
 
+test("a disk has the size that its worker says, and the kind that was said last", async (t) => {
+  const told = { name: "root", kind: "memory", persisted: false };
+  const { vm, worker } = await machine(t, { disks: [{ name: "root", size: "4M" }] }, {}, {
+    create: () => {
+      FakeWorker.last.say("disk", told);
+      return { consoles: 2, disks: [{ name: "root", size: 4 << 20, kind: "opfs", persisted: true, readonly: false }] };
+    },
+  });
+  assert.deepEqual(vm.disks, [{ name: "root", size: 4 << 20, kind: "memory", persisted: false, readonly: false }]);
+  worker.say("disk", { ...told, kind: "indexeddb" });
+  assert.deepEqual(vm.disks, [{ name: "root", size: 4 << 20, kind: "indexeddb", persisted: false, readonly: false }]);
+});
+
 test("`ready` is the guest's text, and no pattern", async (t) => {
   const { vm, worker } = await machine(t, { ready: ["(a+)+$ ", "login: "] });
   worker.say("state", { state: "running" });
