@@ -8,6 +8,7 @@ import { assets, startWorker } from "./launch.js";
 import { watchLife } from "./life.js";
 import { WorkerLink } from "./link.js";
 import { resolveMachine } from "./machine.js";
+import { checkOptions, isCount } from "./options.js";
 import { TextFinder } from "./ready.js";
 
 /** @typedef {"created"|"loading"|"booting"|"running"|"paused"|"off"|"crashed"|"disposed"} VmState */
@@ -59,7 +60,7 @@ export class Vm extends EventTarget {
   static async create(options) {
     const { signal } = options;
     throwIfAborted(signal);
-    checkPersist(options.persist);
+    checkOptions(options);
     const base = options.base ?? (typeof document === "undefined" ? import.meta.url : document.baseURI);
     const machine = await resolveMachine(options.machine, { base, signal, changes: options });
     const { workerUrl, wasmUrl } = assets(options, base);
@@ -162,7 +163,11 @@ export class Vm extends EventTarget {
    * @param {number} instructions
    * @returns {Promise<number>}
    */
-  runTo(instructions) { return this.#call("runTo", [instructions]); }
+  async runTo(instructions) {
+    // The worker would never come to a fraction.
+    if (!isCount(instructions)) throw new VmError("unsupported", `runTo takes a count of instructions, and ${String(instructions)} is none`);
+    return this.#call("runTo", [instructions]);
+  }
 
   /**
    * @param {number} cols
@@ -404,15 +409,5 @@ export class Vm extends EventTarget {
    */
   #fire(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
-  }
-}
-
-/** @param {unknown} persist */
-function checkPersist(persist) {
-  if (persist === undefined || persist === null) return;
-  if (typeof persist !== "string" || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(persist)) {
-    throw new VmError("bad-machine", `persist is ${JSON.stringify(persist)} and should be a name of letters, digits, ".", "_" and "-"`, {
-      detail: { field: "persist" },
-    });
   }
 }

@@ -116,6 +116,33 @@ test("a disk has the size that its worker says, and the kind that was said last"
   assert.deepEqual(vm.disks, [{ name: "root", size: 4 << 20, kind: "indexeddb", persisted: false, readonly: false }]);
 });
 
+test("an option that cannot be is refused before anything is loaded, with its name", async (t) => {
+  const bad = {
+    persist: ["", "../up", 5], clock: ["determinstic"], seed: ["xyz", "", "-1", "0x", "1.5", "18446744073709551616", 7],
+    epoch: [-1, 1.5, NaN, "0"], cols: [0.5, 65536], rows: ["24", -1],
+  };
+  for (const [field, values] of Object.entries(bad)) {
+    for (const value of values) {
+      FakeWorker.last = undefined;
+      await assert.rejects(machine(t, {}, { [field]: value }), (e) => e.code === "bad-machine" && e.detail.field === field && e.message.startsWith(`${field} is `), `${field} ${value}`);
+      assert.equal(FakeWorker.last, undefined);
+    }
+  }
+  const good = { persist: null, clock: "deterministic", seed: "0xFFFFFFFFFFFFFFFF", epoch: 0, cols: 80, rows: 24 };
+  const { worker } = await machine(t, {}, good);
+  for (const [field, value] of Object.entries(good)) assert.equal(worker.calls[0][1][field], value);
+  await machine(t, {}, { seed: "18446744073709551615" });
+});
+
+test("`runTo` refuses what no count of instructions can be", async (t) => {
+  const { vm, worker } = await machine(t, {}, {}, { runTo: (count) => count });
+  for (const count of [1.5, -1, NaN, Infinity, "5", undefined, 2 ** 60]) {
+    await assert.rejects(vm.runTo(count), (e) => e.code === "unsupported" && e.message.includes(`and ${count} is none`));
+  }
+  assert.deepEqual(worker.calls.map(([call]) => call), ["create"]);
+  assert.equal(await vm.runTo(1000), 1000);
+});
+
 test("`ready` is the guest's text, and no pattern", async (t) => {
   const { vm, worker } = await machine(t, { ready: ["(a+)+$ ", "login: "] });
   worker.say("state", { state: "running" });
