@@ -1,6 +1,6 @@
 /** @import { VmConsole } from "./console.js" */
 import { Base64Decoder, encodeLines } from "./base64.js";
-import { VmError, abortError, asVmError, deadline, throwIfAborted } from "./errors.js";
+import { VmError, abortError, asVmError, deadline, orAbort, throwIfAborted } from "./errors.js";
 import { Gathered } from "./gathered.js";
 import { MarkerScanner, newNonce, quote, wrap } from "./marker.js";
 
@@ -44,6 +44,10 @@ export class Agent {
   #running = new Set();
   /** How often the guest has begun again: what a command began in an earlier one is gone. */
   #lives = 0;
+  /** The machine stands still. */
+  #held = false;
+  /** Who waits for it to run. @type {Set<() => void>} */
+  #waiting = new Set();
 
   /** @param {VmConsole} console */
   constructor(console) {
@@ -172,9 +176,19 @@ export class Agent {
     for (const fail of [...this.#running]) fail(error);
   }
 
+  /**
+   * Whether the machine stands still: it answers nothing, and would carry out all probes later.
+   * @param {boolean} held
+   */
+  hold(held) {
+    this.#held = held;
+    if (!held) for (const go of [...this.#waiting]) go();
+  }
+
   /** @param {VmError} error */
   end(error) {
     this.#ended = error;
+    this.hold(false);
     this.restart(error);
   }
 
@@ -230,6 +244,9 @@ export class Agent {
    */
   async #find(within) {
     for (let wait = PROBE_MS; !this.#known; wait = Math.min(wait * 1.5, PROBE_MAX_MS)) {
+      await this.#whenRuns(within);
+      // Not before the last one has been taken: a guest without a shell reads none.
+      await orAbort(this.#console.write(""), within);
       throwIfAborted(within);
       const limit = deadline(within, wait);
       try {
@@ -242,6 +259,24 @@ export class Agent {
         limit.done();
       }
     }
+  }
+
+  /**
+   * Waits until the machine does not stand still, or there is none, or nobody waits any more.
+   * @param {AbortSignal} within
+   * @returns {Promise<void>}
+   */
+  #whenRuns(within) {
+    return new Promise((resolve) => {
+      const go = () => {
+        this.#waiting.delete(go);
+        within.removeEventListener("abort", go);
+        resolve();
+      };
+      if (!this.#held || within.aborted) return resolve();
+      this.#waiting.add(go);
+      within.addEventListener("abort", go);
+    });
   }
 
   /**

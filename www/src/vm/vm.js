@@ -103,6 +103,7 @@ export class Vm extends EventTarget {
       (bytes) => this.#call("write", [i, bytes], { transfer: [bytes.buffer] }),
       (count) => this.#link.rpc.tell("ack", [i, count])));
     if (machine.agent !== undefined) this.#agent = new Agent(this.consoles[machine.agent]);
+    this.#agent?.hold(true);
   }
 
   /** @returns {VmState} */
@@ -400,6 +401,7 @@ export class Vm extends EventTarget {
     const previous = this.#state;
     if (state === previous) return;
     this.#state = state;
+    this.#agent?.hold(state === "created" || state === "loading" || state === "paused");
     this.#fire("state", { state, previous, code: this.#code });
   }
 

@@ -210,6 +210,21 @@ test("a shell that appears late is found, and its first lines may be lost", asyn
   assert.equal((await new Agent(console).run("x")).code, 3);
 });
 
+test("a guest without a shell is asked once, until it has taken that", async () => {
+  let taken = () => {};
+  let asked = 0;
+  const console = new VmConsole(1, () => { asked += 1; return new Promise((resolve) => { taken = resolve; }); }, () => {});
+  const agent = new Agent(console);
+  const run = agent.run("x");
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  assert.equal(asked, 1);
+  taken();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(asked, 2);
+  agent.end(new VmError("crashed", "gone"));
+  await assert.rejects(run, { code: "crashed" });
+});
+
 test("timeout, abort and the end of the machine reject who waits", async () => {
   const silent = new VmConsole(1, async () => {}, () => {});
   const agent = new Agent(silent);

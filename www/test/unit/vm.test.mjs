@@ -171,6 +171,34 @@ test("the rest of what was typed for a guest does not reach the one after its re
   assert.deepEqual(worker.written(0).map((text) => text.length), [65536, 3]);
 });
 
+test("a machine that stands still is not asked again and again for its shell", async (t) => {
+  const { vm, worker } = await machine(t);
+  const long = () => new Promise((resolve) => setTimeout(resolve, 1300));
+  const early = vm.run("echo early");
+  await long();
+  assert.deepEqual(worker.written(1), []);
+  worker.say("state", { state: "running" });
+  await settled();
+  assert.equal(worker.written(1).length, 1);
+  worker.say("state", { state: "paused" });
+  await long();
+  assert.equal(worker.written(1).length, 1);
+  await assert.rejects(vm.run("echo impatient", { timeout: 50 }), { code: "aborted" });
+  worker.say("state", { state: "running" });
+  await settled();
+  assert.equal(worker.written(1).length, 2);
+  worker.shell("");
+  await settled();
+  worker.shell("early\n");
+  assert.equal((await early).output, "early\n");
+  worker.say("state", { state: "paused" });
+  worker.say("reset");
+  const last = vm.run("echo last");
+  await settled();
+  await vm.dispose();
+  await assert.rejects(last, { code: "aborted", message: "the machine was disposed of" });
+});
+
 test("a reset of a paused machine leaves it paused, and not ready", async (t) => {
   const { vm, worker } = await machine(t, { ready: "# " });
   worker.say("state", { state: "running" });
