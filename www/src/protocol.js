@@ -142,8 +142,9 @@ export const ERROR_CODES = Object.freeze([
  * - A machine whose disk another tab has taken says `disk` with code `locked` and runs no further:
  *   what its guest remembers of the disk is no longer true. Only a new machine can steal it back.
  * - `dispose` is `stop`, and the worker closes itself after its answer.
- * - `write` answers when the guest's driver has been given all of it, so that who waits for the
- *   answer never has more than one piece on its way. `console` may be `UART`.
+ * - `write` answers when the console has taken all of it, so that who waits for the answer never has
+ *   more than one piece on its way. The console keeps some for a driver that is slow, or not there
+ *   yet: that the guest has read it nobody is told. `console` may be `UART`.
  * - `ack` (id 0) says that the page has consumed so many bytes of output: see `OUTPUT_WINDOW`.
  * - `runTo` (deterministic clock only) runs to that count of instructions and answers there.
  * - `digest` is the state's digest in hexadecimal, of a machine that does not run.

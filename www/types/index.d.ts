@@ -122,10 +122,14 @@ export interface VmOptions extends MachineChanges {
 
 export type VmState = "created" | "loading" | "booting" | "running" | "paused" | "off" | "crashed" | "disposed";
 
-export interface Waiting {
+/** An abort ends the waiting: what the machine has been told it does. */
+export interface Abortable {
+  signal?: AbortSignal;
+}
+
+export interface Waiting extends Abortable {
   /** Milliseconds. */
   timeout?: number;
-  signal?: AbortSignal;
 }
 
 export interface Match {
@@ -161,7 +165,7 @@ export class VmConsole {
   readonly writable: WritableStream<Uint8Array | string>;
   /** What was printed and no `expect` has consumed. */
   readonly text: string;
-  write(data: Uint8Array | string, options?: { signal?: AbortSignal }): Promise<void>;
+  write(data: Uint8Array | string, options?: Abortable): Promise<void>;
   expect(pattern: RegExp | string, options?: Waiting): Promise<Match>;
   /** Takes every piece of output; a promise holds back the next. Returns how to take it away again. */
   attach(sink: (bytes: Uint8Array) => void | Promise<void>): () => void;
@@ -192,30 +196,30 @@ export class Vm extends EventTarget {
   readonly hasAgent: boolean;
   readonly disks: DiskInfo[];
 
-  start(): Promise<void>;
-  pause(): Promise<void>;
-  reset(): Promise<void>;
-  stop(): Promise<void>;
-  sync(): Promise<void>;
+  start(options?: Abortable): Promise<void>;
+  pause(options?: Abortable): Promise<void>;
+  reset(options?: Abortable): Promise<void>;
+  stop(options?: Abortable): Promise<void>;
+  sync(options?: Abortable): Promise<void>;
   suspend(): Promise<void>;
   resume(): Promise<void>;
   dispose(): Promise<void>;
-  whenReady(options?: { signal?: AbortSignal }): Promise<void>;
+  whenReady(options?: Abortable): Promise<void>;
 
   resize(cols: number, rows: number, console?: number): Promise<void>;
-  send(text: string | Uint8Array, options?: { signal?: AbortSignal }): Promise<void>;
+  send(text: string | Uint8Array, options?: Abortable): Promise<void>;
   expect(pattern: RegExp | string, options?: Waiting): Promise<Match>;
   run(command: string, options?: Waiting & { limit?: number }): Promise<RunResult>;
   upload(path: string, data: Blob | Uint8Array | ArrayBuffer | string, options?: Waiting & { onProgress?: OnProgress }): Promise<void>;
   download(path: string, options?: Waiting & { limit?: number; onProgress?: OnProgress }): Promise<Blob>;
 
-  exportDisk(name: string, options?: { signal?: AbortSignal }): Promise<Blob>;
-  importDisk(name: string, overlay: Blob, options?: { signal?: AbortSignal }): Promise<void>;
-  resetDisk(name: string, options?: { signal?: AbortSignal }): Promise<void>;
+  exportDisk(name: string, options?: Abortable): Promise<Blob>;
+  importDisk(name: string, overlay: Blob, options?: Abortable): Promise<void>;
+  resetDisk(name: string, options?: Abortable): Promise<void>;
 
-  statistics(): Promise<Statistics>;
-  digest(): Promise<string>;
-  runTo(instructions: number): Promise<number>;
+  statistics(options?: Abortable): Promise<Statistics>;
+  digest(options?: Abortable): Promise<string>;
+  runTo(instructions: number, options?: Abortable): Promise<number>;
 
   addEventListener<K extends keyof VmEventMap>(type: K, listener: (event: VmEventMap[K]) => void, options?: boolean | AddEventListenerOptions): void;
   addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;

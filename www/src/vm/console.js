@@ -47,7 +47,7 @@ export class VmConsole {
   }
 
   /**
-   * What the guest reads: bytes, or text as UTF-8. A write is done when the guest's driver has it.
+   * What the guest reads: bytes, or text as UTF-8. A write is done when `write` is.
    * @returns {WritableStream<Uint8Array|string>}
    */
   get writable() {
@@ -56,7 +56,8 @@ export class VmConsole {
   }
 
   /**
-   * Writes after what was written before, in pieces; resolves when the guest's driver has all.
+   * Writes after what was written before, in pieces; resolves when the machine has taken all, which
+   * keeps it for the guest's driver, or when the guest restarts.
    * @param {Uint8Array|string} data
    * @param {{signal?: AbortSignal}} [options] an abort leaves out the pieces that are still here
    * @returns {Promise<void>}

@@ -1,5 +1,5 @@
 /** @import { Calls, CallName, WorkerEvent, WorkerMessage } from "../protocol.js" */
-import { VmError, orAbort } from "./errors.js";
+import { VmError, abortError, orAbort } from "./errors.js";
 
 /**
  * The calls of one page to one worker. `post` sends; whoever receives gives it to `receive`.
@@ -23,7 +23,8 @@ export class Rpc {
   }
 
   /**
-   * Calls, and waits for the answer. An abort ends the waiting, not what the worker does.
+   * Calls, and waits for the answer. An abort ends the waiting, not what the worker does; one that
+   * has come already ends the call.
    * @template {CallName} N
    * @param {N} call
    * @param {Parameters<Calls[N]>} args
@@ -32,6 +33,7 @@ export class Rpc {
    */
   call(call, args, { transfer = [], signal } = {}) {
     if (this.#closed) return Promise.reject(this.#closed);
+    if (signal?.aborted) return Promise.reject(abortError(signal));
     const id = this.#next++;
     const answer = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
     try {

@@ -34,6 +34,8 @@ import { TextFinder } from "./ready.js";
  * @property {boolean} [watchdog]            false: a worker may be silent as long as it likes
  */
 
+/** An abort ends the waiting: what the worker has been told it does. @typedef {{signal?: AbortSignal}} Waits */
+
 /** A machine in a worker of its own. */
 export class Vm extends EventTarget {
   /** @type {VmState} */
@@ -141,33 +143,37 @@ export class Vm extends EventTarget {
     return [...this.#disks.values()].map((disk) => ({ ...disk }));
   }
 
-  start() { return this.#call("start", []); }
-  pause() { return this.#call("pause", []); }
+  /** @param {Waits} [options] */
+  start(options) { return this.#call("start", [], options); }
 
-  /** A power cycle; the disks stay as they are. */
-  reset() { return this.#call("reset", []); }
+  /** @param {Waits} [options] */
+  pause(options) { return this.#call("pause", [], options); }
 
-  /** Switches off at once, as by pulling the plug. The guest's own `poweroff` is kinder. */
-  stop() { return this.#call("stop", []); }
+  /** A power cycle; the disks stay as they are. @param {Waits} [options] */
+  reset(options) { return this.#call("reset", [], options); }
 
-  /** Flushes all disks to the browser's storage. */
-  sync() { return this.#call("sync", []); }
+  /** Switches off at once, as by pulling the plug. The guest's own `poweroff` is kinder. @param {Waits} [options] */
+  stop(options) { return this.#call("stop", [], options); }
 
-  /** @returns {Promise<Stats>} */
-  statistics() { return this.#call("stats", []); }
+  /** Flushes all disks to the browser's storage. @param {Waits} [options] */
+  sync(options) { return this.#call("sync", [], options); }
 
-  /** The digest of the state, of a machine that does not run. @returns {Promise<string>} */
-  digest() { return this.#call("digest", []); }
+  /** @param {Waits} [options] @returns {Promise<Stats>} */
+  statistics(options) { return this.#call("stats", [], options); }
+
+  /** The digest of the state, of a machine that does not run. @param {Waits} [options] @returns {Promise<string>} */
+  digest(options) { return this.#call("digest", [], options); }
 
   /**
    * Runs to that count of instructions; with the deterministic clock only.
    * @param {number} instructions
+   * @param {Waits} [options]
    * @returns {Promise<number>}
    */
-  async runTo(instructions) {
+  async runTo(instructions, options) {
     // The worker would never come to a fraction.
     if (!isCount(instructions)) throw new VmError("unsupported", `runTo takes a count of instructions, and ${String(instructions)} is none`);
-    return this.#call("runTo", [instructions]);
+    return this.#call("runTo", [instructions], options);
   }
 
   /**
@@ -180,7 +186,7 @@ export class Vm extends EventTarget {
   /**
    * Types into the terminal.
    * @param {string|Uint8Array} text
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {Waits} [options]
    */
   send(text, options) { return this.console.write(text, options); }
 
@@ -214,7 +220,7 @@ export class Vm extends EventTarget {
   /**
    * What was written to a disk, as a file of docs/disk-format.md.
    * @param {string} name
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {Waits} [options]
    */
   exportDisk(name, options) { return this.#call("exportDisk", [name], options); }
 
@@ -222,14 +228,14 @@ export class Vm extends EventTarget {
    * Replaces what was written to a disk; the machine must be off.
    * @param {string} name
    * @param {Blob} overlay
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {Waits} [options]
    */
   importDisk(name, overlay, options) { return this.#call("importDisk", [name, overlay], options); }
 
   /**
    * Forgets what was written to a disk; the machine must be off.
    * @param {string} name
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {Waits} [options]
    */
   resetDisk(name, options) { return this.#call("resetDisk", [name], options); }
 
@@ -240,7 +246,7 @@ export class Vm extends EventTarget {
 
   /**
    * Resolves when the guest is at its prompt.
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {Waits} [options]
    * @returns {Promise<void>}
    */
   whenReady({ signal } = {}) {

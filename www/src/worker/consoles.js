@@ -60,8 +60,8 @@ export class Consoles {
   }
 
   /**
-   * Types into a console; done when the guest's driver can read all of it, and at once in a
-   * machine that was not started.
+   * Types into a console; done when the console has taken all of it, and at once in a machine that
+   * was not started.
    * @param {number} console
    * @param {Uint8Array} bytes
    * @returns {Promise<void>}

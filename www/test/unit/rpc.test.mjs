@@ -42,7 +42,10 @@ test("an abort ends the waiting for an answer", async () => {
   const waits = rpc.call("start", [], { signal: control.signal });
   control.abort();
   await assert.rejects(waits, { code: "aborted", name: "AbortError" });
-  await assert.rejects(rpc.call("start", [], { signal: AbortSignal.abort() }), { code: "aborted" });
+  rpc.receive({ id: 1, value: "too late" });
+  assert.equal(rpc.pending, 0);
+  const unsent = new Rpc(() => assert.fail("nothing is sent"), () => {});
+  await assert.rejects(unsent.call("start", [], { signal: AbortSignal.abort() }), { code: "aborted" });
 });
 
 test("an error without a code of ours crosses as `crashed`, one of the browser's as what it is", () => {

@@ -171,6 +171,37 @@ test("the rest of what was typed for a guest does not reach the one after its re
   assert.deepEqual(worker.written(0).map((text) => text.length), [65536, 3]);
 });
 
+test("an abort ends the waiting for any call, and what was called is done all the same", async (t) => {
+  const never = () => new Promise(() => {});
+  const { vm, worker } = await machine(t, {}, {}, Object.fromEntries(
+    ["start", "pause", "reset", "stop", "sync", "stats", "digest", "runTo", "exportDisk", "importDisk", "resetDisk"].map((name) => [name, never])));
+  const calls = {
+    start: (options) => vm.start(options), pause: (options) => vm.pause(options), reset: (options) => vm.reset(options),
+    stop: (options) => vm.stop(options), sync: (options) => vm.sync(options), stats: (options) => vm.statistics(options),
+    digest: (options) => vm.digest(options), runTo: (options) => vm.runTo(7, options), exportDisk: (options) => vm.exportDisk("root", options),
+    importDisk: (options) => vm.importDisk("root", new Blob(), options), resetDisk: (options) => vm.resetDisk("root", options),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    const control = new AbortController();
+    const waits = call({ signal: control.signal });
+    await settled();
+    assert.equal(worker.calls.at(-1)[0], name);
+    control.abort();
+    await assert.rejects(waits, { code: "aborted" }, name);
+    const before = worker.calls.length;
+    await assert.rejects(call({ signal: control.signal }), { code: "aborted" }, name);
+    assert.equal(worker.calls.length, before, `${name} is not called for somebody who has gone already`);
+  }
+  worker.say("state", { state: "running" });
+  worker.print("[");
+  worker.say("reset");
+  assert.equal(vm.state, "booting", "the reset that nobody waits for");
+  const control = new AbortController();
+  const ready = vm.whenReady({ signal: control.signal });
+  control.abort();
+  await assert.rejects(ready, { code: "aborted" });
+});
+
 test("a machine that stands still is not asked again and again for its shell", async (t) => {
   const { vm, worker } = await machine(t);
   const long = () => new Promise((resolve) => setTimeout(resolve, 1300));
