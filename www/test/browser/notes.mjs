@@ -14,6 +14,17 @@ export function counted(name, cases) {
   append(`count\t${name}\t${cases}\n`);
 }
 
+/**
+ * Says how long something took, for people to read; nothing passes or fails by it.
+ * @param {string} name
+ * @param {number} milliseconds
+ */
+export function took(name, milliseconds) {
+  const figure = `${(milliseconds / 1000).toFixed(2)} s`;
+  console.log(`${name}: ${figure}`);
+  append(`figure\t${name}\t${figure}\n`);
+}
+
 /** @param {string} line */
 function append(line) {
   const path = process.env.VIRTARIUM_NOTES;

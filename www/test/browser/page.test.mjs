@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 
 import { inBrowsers } from "./harness.mjs";
 import { booted, dispose, guest, openPage, output, serveSite, told, until } from "./machine.mjs";
+import { took } from "./notes.mjs";
 import { policy } from "./server.mjs";
 import { longestTask } from "./tasks.mjs";
 
@@ -31,6 +32,28 @@ async function start(page) {
     },
     { timeout: READY },
   );
+}
+
+/**
+ * The same, and how many milliseconds there are between the click and the prompt.
+ * @param {Page} page
+ * @returns {Promise<number>}
+ */
+async function timed(page) {
+  await page.waitForSelector("virtarium-vm");
+  await page.evaluate(() => {
+    const scope = /** @type {any} */ (globalThis);
+    const element = document.querySelector("virtarium-vm");
+    /** @param {string} type */
+    const at = (type) =>
+      new Promise((resolve) => {
+        const event = () => resolve(performance.now());
+        element?.addEventListener(type, event, { once: true, capture: true });
+      });
+    scope.between = Promise.all([at("click"), at("vm-ready")]).then(([click, ready]) => ready - click);
+  });
+  await start(page);
+  return page.evaluate(() => /** @type {any} */ (globalThis).between);
 }
 
 /**
@@ -104,6 +127,16 @@ inBrowsers("page", (it) => {
     await page.keyboard.type("echo answer $((6 * 7))\n");
     assert.equal(await typed, true);
     await session.picture(page, "page-typed");
+  });
+
+  it("the_time_from_the_click_to_the_prompt_of_the_stock_kernel_is_said", async (session) => {
+    const site = await serveSite(session);
+    const page = await session.tab();
+    await page.goto(`${site.origin}/?machine=busybox`);
+    const milliseconds = await timed(page);
+    const { output } = await inElement(page, "uname -r");
+    assert.match(output, /\+deb\d+-riscv64\n$/, "it is Debian's own kernel");
+    took(`from the click to the prompt of Debian's stock kernel in ${session.name}`, milliseconds);
   });
 
   it("it_runs_under_the_strictest_policy", async (session) => {

@@ -1,4 +1,5 @@
-//! What tests say beside passing: that one was skipped, and how many cases another looked at.
+//! What tests say beside passing: that one was skipped, how many cases another looked at, and how
+//! long something took.
 //! They append lines to a file that the environment names (`virtarium_tests::notes`).
 
 use std::fmt::Write;
@@ -49,11 +50,14 @@ pub struct Said {
     pub skipped: Vec<(String, String)>,
     /// Cases looked at: what they are, and how many.
     pub counted: Vec<(String, u64)>,
+    /// What was measured, with its unit.
+    pub figures: Vec<(String, String)>,
 }
 
 impl Said {
-    /// Reads lines of `skip`, name and reason, or `count`, name and number, between tabs. Counts
-    /// of one name are added up; a line of another form is somebody else's.
+    /// Reads lines of `skip`, name and reason, `count`, name and number, or `figure`, name and
+    /// text, between tabs. Counts of one name are added up; a line of another form is somebody
+    /// else's.
     pub fn parse(text: &str) -> Self {
         let mut said = Self::default();
         for line in text.lines() {
@@ -61,11 +65,13 @@ impl Said {
             match fields[..] {
                 ["skip", name, reason] => said.skipped.push((name.to_owned(), reason.to_owned())),
                 ["count", name, number] => said.count(name, number.parse().unwrap_or_default()),
+                ["figure", name, text] => said.figures.push((name.to_owned(), text.to_owned())),
                 _ => {}
             }
         }
         said.skipped.sort();
         said.counted.sort();
+        said.figures.sort();
         said
     }
 
@@ -82,6 +88,9 @@ impl Said {
         for (name, number) in &self.counted {
             writeln!(text, "{number:>12}  {name}").expect("a string takes all");
         }
+        for (name, figure) in &self.figures {
+            writeln!(text, "{figure:>12}  {name}").expect("a string takes all");
+        }
         writeln!(text, "{} tests skipped", self.skipped.len()).expect("a string takes all");
         for (name, reason) in &self.skipped {
             writeln!(text, "  {name}: {reason}").expect("a string takes all");
@@ -95,10 +104,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn skipped_tests_are_listed_and_counts_are_added_up() {
-        let said = Said::parse("skip\ta\tno dtc\ncount\tadd\t3\ncount\tadd\t4\nother\n");
+    fn skipped_tests_and_figures_are_listed_and_counts_are_added_up() {
+        let said = Said::parse(
+            "skip\ta\tno dtc\ncount\tadd\t3\ncount\tadd\t4\nother\nfigure\tto the prompt\t4.20 s\n",
+        );
         assert_eq!(said.counted, [("add".to_owned(), 7)]);
         let text = said.summary();
+        assert!(text.contains("      4.20 s  to the prompt\n"), "{text}");
         assert!(text.contains("1 tests skipped\n  a: no dtc\n"), "{text}");
     }
 }

@@ -42,6 +42,12 @@ pub fn markdown(commit: &str, seed: u64, shard: &str, lines: &[Line]) -> String 
             .map(|(what, number)| format!("{number} {what}"))
             .chain(
                 line.said
+                    .figures
+                    .iter()
+                    .map(|(what, figure)| format!("{figure} {what}")),
+            )
+            .chain(
+                line.said
                     .skipped
                     .iter()
                     .map(|(_, why)| format!("skipped: {why}")),
@@ -69,14 +75,14 @@ mod tests {
             name: "disk::crashes".to_owned(),
             passed: false,
             took: Duration::from_secs(3),
-            said: Said::parse("count\tstates\t10000\n"),
+            said: Said::parse("count\tstates\t10000\nfigure\tfor each\t2.00 s\n"),
         };
         let text = markdown("abc", 42, "1/2", &[line]);
         for part in [
             "`abc`",
             "0x2a",
             "1 units, 1 failed",
-            "10000 states",
+            "10000 states, 2.00 s for each",
             "**failed**",
         ] {
             assert!(text.contains(part), "{part}");
