@@ -69,6 +69,9 @@ inBrowsers("disks", (it) => {
     const page = await openPage(session, site);
     const machine = { machine: chunked, persist: "kept" };
     await booted(page, machine);
+    const disks = await page.evaluate(() => /** @type {any} */ (globalThis).vm.disks);
+    const known = disks.map((/** @type {any} */ { name, size, kind }) => [name, size, kind]);
+    assert.deepEqual(known, [["data", SIZE << 20, "opfs"]]);
     await output(page, "mount /dev/vda /mnt && echo still here >/mnt/file && umount /mnt");
     await page.evaluate(() => /** @type {any} */ (globalThis).vm.sync());
     await visit(page, site);
