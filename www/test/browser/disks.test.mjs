@@ -11,6 +11,7 @@ import {
   booted,
   dispose,
   ext4,
+  locks,
   openPage,
   output,
   run,
@@ -274,13 +275,11 @@ inBrowsers("disks", (it) => {
     await output(page, "echo before | dd of=/dev/vda conv=fsync 2>/dev/null");
     /** @param {string} type */
     const life = (type) => page.evaluate((type) => void document.dispatchEvent(new Event(type)), type);
-    const locks = () =>
-      page.evaluate(async () => (await navigator.locks.query()).held?.filter(({ name }) => name?.startsWith("virtarium:")).length);
-    assert.equal(await locks(), 1);
+    assert.equal(await locks(page), 1);
     await life("freeze");
-    await until("the lock is given back", async () => (await locks()) === 0);
+    await until("the lock is given back", async () => (await locks(page)) === 0);
     await life("resume");
-    await until("the lock is taken again", async () => (await locks()) === 1);
+    await until("the lock is taken again", async () => (await locks(page)) === 1);
     assert.equal(await output(page, readMark(0)), "before\n");
     await output(page, "echo after | dd of=/dev/vda conv=fsync 2>/dev/null");
     assert.equal(await output(page, readMark(0)), "after\n");

@@ -2,7 +2,7 @@
 // server of its own, whose port makes it an origin of its own.
 
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -132,6 +132,23 @@ function remember() {
 // What a failed test leaves running does not hold up the files behind it.
 after(() => setTimeout(() => process.exit(), 5000).unref());
 
+/** Whether the site has a guest. @param {string} name */
+export function hasGuest(name) {
+  return existsSync(path.join(SITE, `machines/${name}.json`));
+}
+
+/**
+ * Why a test cannot run here.
+ * @param {string[]} needs Programs.
+ * @param {string} [guest]
+ */
+function lacks(needs, guest) {
+  const absent = needs.find((program) => inPath(program) === undefined);
+  if (absent !== undefined) return `${absent} is not installed`;
+  if (guest !== undefined && !hasGuest(guest)) return `the site has no guest ${guest}`;
+  return undefined;
+}
+
 /**
  * Runs the tests of a file in each browser. One that is not installed is skipped, but not in CI.
  * @param {string} what
@@ -140,6 +157,7 @@ after(() => setTimeout(() => process.exit(), 5000).unref());
  * @typedef {object} Options
  * @property {Name[]} [only] The browsers that can do it.
  * @property {string[]} [needs] Programs without which it is skipped, but not in CI.
+ * @property {string} [guest] One that the site may lack: then it is skipped, but not in CI.
  * @property {number} [timeout]
  * @callback It
  * @param {string} name
@@ -162,12 +180,12 @@ export function inBrowsers(what, define) {
         running = await launch(name, program);
       });
       after(async () => running?.close());
-      define((title, body, { only, needs = [], timeout = 180_000 } = {}) => {
+      define((title, body, { only, needs = [], guest, timeout = 180_000 } = {}) => {
         if (only && !only.includes(name)) return;
-        const absent = needs.find((program) => inPath(program) === undefined);
+        const absent = lacks(needs, guest);
         if (absent !== undefined && !process.env.CI) {
-          skipped(`${title} in ${name}`, `${absent} is not installed`);
-          return test(title, { skip: `${absent} is not installed` }, () => {});
+          skipped(`${title} in ${name}`, absent);
+          return test(title, { skip: absent }, () => {});
         }
         test(title, { timeout }, async () => {
           await new Session(name, running.browser, title).run(body);

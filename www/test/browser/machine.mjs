@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 
-import { SITE } from "./harness.mjs";
+import { SITE, hasGuest } from "./harness.mjs";
 
 /**
  * @typedef {import("./harness.mjs").Session} Session
@@ -21,9 +21,7 @@ const TOOLS = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
 
 /** The name of the guest that starts quickest of those that the site has. */
 export function guest() {
-  const name = ["small", "busybox"].find((name) =>
-    existsSync(path.join(SITE, `machines/${name}.json`)),
-  );
+  const name = ["small", "busybox"].find(hasGuest);
   assert.ok(name, `${SITE} has no machines: make it with virtarium site`);
   return name;
 }
@@ -165,12 +163,12 @@ export async function visit(page, site, at = "/") {
  * is in `globalThis.told`.
  * @param {Page} page
  * @param {Record<string, unknown>} options Of `Vm.create`.
- * @param {{until?: "created" | "ready"}} [how]
+ * @param {{until?: "created" | "ready", within?: number}} [how] `within`: milliseconds to the prompt.
  * @returns {Promise<{code?: string, message?: string}>} What it failed with, if it did.
  */
-export function boot(page, options, { until = "ready" } = {}) {
+export function boot(page, options, { until = "ready", within = 90_000 } = {}) {
   return page.evaluate(
-    async (options, until) => {
+    async (options, until, within) => {
       const scope = /** @type {any} */ (globalThis);
       scope.told = [];
       try {
@@ -180,7 +178,7 @@ export function boot(page, options, { until = "ready" } = {}) {
         );
         if (until === "created") return {};
         await scope.vm.start();
-        await scope.vm.whenReady({ signal: AbortSignal.timeout(90_000) });
+        await scope.vm.whenReady({ signal: AbortSignal.timeout(within) });
         return {};
       } catch (error) {
         const { code, message } = /** @type {any} */ (error);
@@ -189,12 +187,18 @@ export function boot(page, options, { until = "ready" } = {}) {
     },
     options,
     until,
+    within,
   );
 }
 
-/** The same, and it has to work. @param {Page} page @param {Record<string, unknown>} options */
-export async function booted(page, options) {
-  assert.deepEqual(await boot(page, options), {});
+/**
+ * The same, and it has to work.
+ * @param {Page} page
+ * @param {Record<string, unknown>} options
+ * @param {{within?: number}} [how]
+ */
+export async function booted(page, options, how) {
+  assert.deepEqual(await boot(page, options, how), {});
 }
 
 /**
@@ -224,6 +228,18 @@ export async function output(page, command) {
  */
 export function told(page) {
   return page.evaluate(() => /** @type {any} */ (globalThis).told);
+}
+
+/**
+ * How many locks of disks somebody of a page's origin holds.
+ * @param {Page} page
+ * @returns {Promise<number | undefined>}
+ */
+export function locks(page) {
+  return page.evaluate(async () => {
+    const { held } = await navigator.locks.query();
+    return held?.filter(({ name }) => name?.startsWith("virtarium:")).length;
+  });
 }
 
 /** Ends the machine of a page. @param {Page} page */

@@ -14,6 +14,8 @@ use crate::{setup, workspace};
 
 /// The guest that browsers boot: it is there without compiling a kernel.
 const GUEST: &str = "busybox";
+/// The guest whose disk is streamed; its image takes minutes, once.
+const LARGE: &str = "debian";
 /// The folders of tests that drive browsers, below `www/test`.
 const BROWSERS: [&str; 2] = ["element", "browser"];
 /// Its test with a full count.
@@ -41,7 +43,15 @@ pub fn browsers(seed: u64, notes: &Path) -> Result<Outcome> {
     if let Some(reason) = absent() {
         return impossible(reason);
     }
-    let site = site()?;
+    let program = program()?;
+    let mut guests = vec![GUEST];
+    // Its test says that it was skipped.
+    match process::run(Command::new(&program).args(["image", "build", LARGE])) {
+        Ok(()) => guests.push(LARGE),
+        Err(error) if in_ci() => return Err(error.context("in CI nothing is skipped")),
+        Err(error) => eprintln!("no page boots {LARGE} here: {error:#}"),
+    }
+    let site = site(program, &guests)?;
     process::run(
         node()
             .args(files(&BROWSERS)?)
@@ -84,7 +94,7 @@ impl Site {
 /// If something cannot be built.
 pub fn build() -> Result<Site> {
     web()?;
-    site()
+    site(program()?, &[GUEST])
 }
 
 /// Builds the page, and with it the packages and bindings that its tests need.
@@ -92,21 +102,24 @@ fn web() -> Result<()> {
     process::run(cargo().args(["xtask", "web"]))
 }
 
-/// Builds the program, and has it make a site of the page.
-fn site() -> Result<Site> {
+/// Builds the program.
+fn program() -> Result<PathBuf> {
     process::run(cargo().args(["build", "--package", "virtarium"]))?;
-    let site = Site {
-        folder: super::folder("test/site")?,
-        program: workspace::target().join("debug/virtarium"),
-    };
+    Ok(workspace::target().join("debug/virtarium"))
+}
+
+/// Has the program make a site of the page, with these guests.
+fn site(program: PathBuf, guests: &[&str]) -> Result<Site> {
+    let folder = super::folder("test/site")?;
     process::run(
-        Command::new(&site.program)
+        Command::new(&program)
             .arg("site")
-            .arg(&site.folder)
-            .args(["--guest", GUEST, "--page"])
+            .arg(&folder)
+            .args(guests.iter().flat_map(|guest| ["--guest", guest]))
+            .arg("--page")
             .arg(workspace::target().join("web")),
     )?;
-    Ok(site)
+    Ok(Site { folder, program })
 }
 
 /// Runs one file of tests with these variables, what it prints going to `log`; whether it passed.
@@ -130,10 +143,14 @@ pub fn run_file(site: &Site, file: &str, variables: &[(&str, String)], log: &Pat
 
 /// A step that cannot be done here; in CI everything can.
 fn impossible(reason: String) -> Result<Outcome> {
-    if env::var_os("CI").is_some() {
+    if in_ci() {
         bail!("{reason}, and in CI nothing is skipped");
     }
     Ok(Outcome::Skipped(reason))
+}
+
+fn in_ci() -> bool {
+    env::var_os("CI").is_some()
 }
 
 fn no_node() -> Option<String> {
