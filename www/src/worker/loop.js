@@ -4,6 +4,7 @@
  */
 
 import { Stop } from "virtarium-wasm";
+import { Clock } from "./clock.js";
 
 /** @typedef {import("virtarium-wasm").Machine} Machine */
 
@@ -11,8 +12,8 @@ import { Stop } from "virtarium-wasm";
 const SLICE_MS = 8;
 const LEAST_BUDGET = 20_000;
 const MOST_BUDGET = 20_000_000;
-/** A step of the wall clock beyond that of the monotonic one: the host slept. */
-const SLEPT_MS = 1000;
+/** The budget of a slice while time is made up for: what the guest does at each tick, and little more. */
+const STEP_BUDGET = 200_000;
 /** The longest timer: a host that slept is noticed that late, for the timer slept with it. */
 const MOST_TIMER_MS = 30_000;
 
@@ -59,6 +60,11 @@ export class Loop {
   stop() {
     this.#running = false;
     this.#cancelTimer();
+  }
+
+  /** The machine was switched off and on: its time begins again. */
+  restartClock() {
+    this.#clock.restart();
   }
 
   /** The count of `runTo` counts no more. */
@@ -119,8 +125,9 @@ export class Loop {
     }
     const before = performance.now();
     const count = machine.instructions();
-    const budget = Math.min(this.#budget, left);
-    const stop = machine.run(budget, this.#clock.now());
+    const now = this.#clock.now();
+    const budget = Math.min(this.#clock.behind > 0 ? STEP_BUDGET : this.#budget, left);
+    const stop = machine.run(budget, now);
     const took = performance.now() - before;
     this.#adapt(machine.instructions() - count, took);
     this.#around(took);
@@ -130,9 +137,10 @@ export class Loop {
         break;
       case Stop.Idle: {
         const wait = machine.idleFor();
+        this.#clock.sleeps(wait ?? Infinity);
         // With the deterministic clock an idle machine has jumped already.
         if (wait !== undefined) {
-          this.#sleep(wait);
+          this.#sleep(wait - this.#clock.behind);
         }
         break;
       }
@@ -177,28 +185,5 @@ export class Loop {
     const fitting = (count * SLICE_MS) / Math.max(ms, 0.1);
     const next = (this.#budget * 3 + fitting) / 4;
     this.#budget = Math.round(Math.min(Math.max(next, LEAST_BUDGET), MOST_BUDGET));
-  }
-}
-
-/**
- * Time for the guest, in milliseconds: the monotonic clock, which some hosts stop while they sleep,
- * set right by the wall clock.
- */
-export class Clock {
-  #offset = 0;
-  #difference = Date.now() - performance.now();
-
-  now() {
-    const monotonic = performance.now();
-    const difference = Date.now() - monotonic;
-    const jumped = difference - this.#difference;
-    if (jumped > SLEPT_MS) {
-      this.#offset += jumped;
-    }
-    // Small steps and steps back are corrections of the wall clock: the guest keeps its own.
-    if (Math.abs(jumped) > SLEPT_MS) {
-      this.#difference = difference;
-    }
-    return monotonic + this.#offset;
   }
 }

@@ -518,6 +518,7 @@ export class Session {
       machine.setEpoch(epochNow());
     }
     machine.reset();
+    this.#loop?.restartClock();
     this.#consoles?.forget();
     if (cols !== undefined && rows !== undefined) {
       this.#consoles?.resize(0, cols, rows);

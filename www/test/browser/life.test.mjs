@@ -1,4 +1,4 @@
-// What happens to a machine when its page is left and shown again.
+// What happens to a machine when its page is left and shown again, and when the host sleeps.
 
 import assert from "node:assert/strict";
 
@@ -26,6 +26,9 @@ import {
 const LATE = 5;
 /** How long a page is away. */
 const AWAY = LATE + 3;
+const HOUR = 3600;
+/** Instructions of an idle guest that makes up for an hour, with room: in steps of a tick it is 450 million. */
+const FEW = 300_000_000;
 
 /**
  * Follows a link to another page of the site.
@@ -72,12 +75,13 @@ const seconds = (/** @type {number} */ count) => new Promise((resolve) => setTim
 /**
  * By how many seconds the guest's clock is wrong: behind, or ahead if it is negative.
  * @param {Page} page
+ * @param {() => number} [now]
  */
-async function wrong(page) {
-  const before = Date.now() / 1000;
+async function wrong(page, now = Date.now) {
+  const before = now() / 1000;
   const date = Number(await output(page, "date +%s"));
   const late = before - date;
-  return late > LATE ? late : Math.min(0, Date.now() / 1000 - date);
+  return late > LATE ? late : Math.min(0, now() / 1000 - date);
 }
 
 /** What the kernel complained of, beside what it says in any boot. @param {Page} page */
@@ -184,6 +188,49 @@ inBrowsers("life", (it) => {
     },
     { only: ["chromium"] },
   );
+
+  it("a_host_that_slept_for_an_hour_is_not_caught_up_with_tick_by_tick", async (session) => {
+    const site = await serveSite(session);
+    const worker = await (await fetch(`${site.origin}/worker.js`)).text();
+    site.files.set("/worker.js", `(${clocks})();\n${worker}`);
+    const page = await openPage(session, site);
+    await booted(page, { machine: `machines/${guest()}.json`, persist: null });
+    const alarm = "(sleep 1800; echo rang >>/tmp/alarm) >/dev/null 2>&1 &";
+    const busy = "timeout 600 sh -c 'while :; do :; done' >/dev/null 2>&1 &";
+    let slept = 0;
+    const now = () => Date.now() + slept * 1000;
+    // Some hosts stop the monotonic clock while they sleep.
+    for (const [n, goesOn] of [false, true].entries()) {
+      await output(page, alarm);
+      if (goesOn) await output(page, busy);
+      const before = await instructions(page);
+      await turn(page, HOUR, goesOn ? HOUR : 0);
+      slept += HOUR;
+      await until("the guest's clock is right", async () => (await wrong(page, now)) === 0, 60_000);
+      const count = (await instructions(page)) - before;
+      console.log(`instructions to make up for an hour, ${goesOn ? "busy" : "idle"}: ${count}`);
+      assert.ok(goesOn || count < FEW, `${count} instructions`);
+      // What was to happen meanwhile has happened, once.
+      assert.equal(await output(page, "cat /tmp/alarm"), "rang\n".repeat(n + 1));
+    }
+    assert.equal(await complaints(page), "");
+    // A wall clock that is set back is the host's affair: the guest's goes on.
+    await turn(page, -HOUR, 0);
+    await seconds(AWAY);
+    assert.equal(await wrong(page, now), 0, "the guest's clock");
+    assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).vm.state), "running");
+    // Who switches it off and on does not want the time back in which it stood still.
+    await page.evaluate(() => /** @type {any} */ (globalThis).vm.pause());
+    await turn(page, HOUR, HOUR);
+    await page.evaluate(async () => {
+      const { vm } = /** @type {any} */ (globalThis);
+      await vm.reset();
+      await vm.start();
+      await vm.whenReady({ signal: AbortSignal.timeout(90_000) });
+    });
+    assert.equal(await wrong(page, now), 0, "the clock of a guest that was reset");
+    await dispose(page);
+  });
 });
 
 /** Writes a line to the beginning of the guest's disk, and has it stay. @param {string} text */
@@ -191,3 +238,41 @@ const writeLine = (text) => `echo ${text} | dd of=/dev/vda conv=fsync 2>/dev/nul
 
 /** Reads the line that begins the guest's disk, past its caches. */
 const readLine = "echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vda bs=512 count=1 2>/dev/null | head -n 1";
+
+/** The instructions of a page's machine so far. @param {Page} page @returns {Promise<number>} */
+async function instructions(page) {
+  const { instructions } = await page.evaluate(() => /** @type {any} */ (globalThis).vm.statistics());
+  return instructions;
+}
+
+/** In the worker, before anything of ours: clocks that can be turned. */
+function clocks() {
+  let [wall, monotonic] = [0, 0];
+  const [date, time] = [Date.now, performance.now.bind(performance)];
+  Date.now = () => date() + wall;
+  performance.now = () => time() + monotonic;
+  const channel = new BroadcastChannel("clocks");
+  channel.onmessage = ({ data }) => {
+    wall += data.wall;
+    monotonic += data.monotonic;
+    channel.postMessage("turned");
+  };
+}
+
+/**
+ * Turns the clocks of a page's worker, as a host that slept finds them.
+ * @param {Page} page
+ * @param {number} wall Seconds, as the other.
+ * @param {number} monotonic
+ */
+function turn(page, wall, monotonic) {
+  return page.evaluate(
+    (turned) =>
+      new Promise((resolve) => {
+        const channel = new BroadcastChannel("clocks");
+        channel.onmessage = () => resolve(channel.close());
+        channel.postMessage(turned);
+      }),
+    { wall: wall * 1000, monotonic: monotonic * 1000 },
+  );
+}
