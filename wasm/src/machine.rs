@@ -289,12 +289,16 @@ impl Machine {
         }
     }
 
-    /// Bytes of a disk's overlay file, as it is in its store.
+    /// Bytes of a disk's overlay file, as it is in its store; an empty array at its end and behind it.
     #[wasm_bindgen(js_name = readOverlay)]
     pub fn read_overlay(&mut self, disk: usize, at: f64, length: usize) -> Option<Uint8Array> {
         use virtarium_backends::disk::Store;
         let store = self.plugged(disk)?.disk.place();
         let left = store.len().ok()?.saturating_sub(at as u64);
+        if left == 0 {
+            // No store reads behind its end, not even nothing.
+            return Some(Uint8Array::new_with_length(0));
+        }
         let mut bytes = vec![0; length.min(usize::try_from(left).unwrap_or(usize::MAX))];
         store.read(at as u64, &mut bytes).ok()?;
         Some(Uint8Array::from(bytes.as_slice()))
