@@ -5,8 +5,9 @@
 
 import { Base, Disk, sha256 } from "virtarium-wasm";
 import { failure } from "./failure.js";
+import { TAKEN } from "./lock.js";
 import { ChunkSource, RangeSource, fetchFile } from "./source/index.js";
-import { TAKEN, openPlace } from "./storage.js";
+import { openPlace } from "./storage.js";
 
 /** @typedef {import("virtarium-wasm").Machine} Machine */
 /** @typedef {import("../protocol.js").MachineDisk} MachineDisk */

@@ -8,3 +8,12 @@
 export function failure(code, message) {
   return Object.assign(new Error(message), { code });
 }
+
+/**
+ * Whether the browser says this.
+ * @param {unknown} error
+ * @param {string} name
+ */
+export function isNamed(error, name) {
+  return error instanceof DOMException && error.name === name;
+}

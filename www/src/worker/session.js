@@ -8,12 +8,13 @@
 import { Machine, Storage } from "virtarium-wasm";
 import { PROTOCOL } from "../protocol.js";
 import { assemble, epochNow } from "./assemble.js";
+import { storageOf } from "./database.js";
 import { checkOverlay, openDisks } from "./disks.js";
 import { failure } from "./failure.js";
 import { Consoles } from "./consoles.js";
 import { Loop } from "./loop.js";
+import { MAGIC } from "./opfs.js";
 import { fetchParts, loadModule } from "./parts.js";
-import { MAGIC, storageOf } from "./storage.js";
 import { Usage } from "./usage.js";
 
 /** @typedef {import("../protocol.js").CreateOptions} CreateOptions */
