@@ -9,7 +9,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::error;
-use crate::store::{Place, Storage};
+use crate::store::{Place, Refusal, Storage};
 
 /// An image that is only read: what there is to know of it before any of it is there.
 #[wasm_bindgen]
@@ -99,16 +99,17 @@ impl Disk {
     /// there is no room, and `storage` where the host refuses, in its words.
     pub fn open(storage: Storage, base: Base, cache: u32) -> Result<Disk, JsValue> {
         let mut place = storage.0;
+        let said = place.refusal();
         let manifest = base.0;
         let options = OverlayOptions::default();
         let cache = u64::from(cache);
         match Streamed::is_unfinished(&mut place, &manifest, &options) {
-            Ok(true) => Streamed::create(place, manifest, &options, cache).map_err(created),
-            Ok(false) => Streamed::open(place, manifest, cache).map_err(opened),
-            Err(CreateError::Store(problem)) => {
-                Err(refusal(problem, place.take_refusal().as_deref()))
+            Ok(true) => Streamed::create(place, manifest, &options, cache)
+                .map_err(|problem| created(problem, &said)),
+            Ok(false) => {
+                Streamed::open(place, manifest, cache).map_err(|problem| opened(problem, &said))
             }
-            Err(other) => Err(created(other)),
+            Err(problem) => Err(created(problem, &said)),
         }
         .map(Self)
     }
@@ -135,28 +136,28 @@ impl Disk {
 }
 
 /// What the host said when it refused.
-fn refusal(problem: StoreError, said: Option<&str>) -> JsValue {
+fn refusal(problem: StoreError, said: &Refusal) -> JsValue {
     let code = match problem {
         StoreError::NoSpace => "quota",
         _ => "storage",
     };
-    match said {
+    match said.take() {
         Some(said) => error(code, &format!("{problem} ({said})")),
         None => error(code, &problem.to_string()),
     }
 }
 
-fn created(problem: CreateError) -> JsValue {
+fn created(problem: CreateError, said: &Refusal) -> JsValue {
     match problem {
-        CreateError::Store(problem) => refusal(problem, None),
+        CreateError::Store(problem) => refusal(problem, said),
         other => error("bad-machine", &other.to_string()),
     }
 }
 
-fn opened(problem: OpenError) -> JsValue {
+fn opened(problem: OpenError, said: &Refusal) -> JsValue {
     let text = problem.to_string();
     match problem {
-        OpenError::Store(problem) => refusal(problem, None),
+        OpenError::Store(problem) => refusal(problem, said),
         OpenError::WrongBase { .. } => error("overlay-base", &text),
         _ => error("bad-image", &text),
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use virtarium_machine::host::{BlockRequest, BlockResult, ConsoleId, Host, Submitted, Token};
 
 use crate::disk::Disk;
+use crate::export::Export;
 use crate::store::Batch;
 
 /// Bytes that a console prints before the worker gets its turn to take them. A guest may exceed it
@@ -29,6 +30,7 @@ pub(crate) struct Plugged {
     /// Flushes that the database has answered.
     answered: VecDeque<(Token, BlockResult)>,
     pub(crate) traffic: Traffic,
+    pub(crate) export: Export,
 }
 
 /// What a guest has asked of a disk so far.
@@ -66,6 +68,7 @@ impl Plugged {
             batch: None,
             answered: VecDeque::new(),
             traffic: Traffic::default(),
+            export: Export::default(),
         }
     }
 

@@ -10,6 +10,7 @@
 
 mod disk;
 mod error;
+mod export;
 mod host;
 mod machine;
 mod options;

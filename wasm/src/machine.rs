@@ -289,25 +289,19 @@ impl Machine {
         }
     }
 
-    /// Bytes of a disk's overlay file, as it is in its store; an empty array at its end and behind it.
+    /// Bytes of a disk's overlay file, with what is in memory and no flush could make stable; an
+    /// empty array at its end and behind it. Whoever wants all of it begins at 0.
     #[wasm_bindgen(js_name = readOverlay)]
     pub fn read_overlay(&mut self, disk: usize, at: f64, length: usize) -> Option<Uint8Array> {
-        use virtarium_backends::disk::Store;
-        let store = self.plugged(disk)?.disk.place();
-        let left = store.len().ok()?.saturating_sub(at as u64);
-        if left == 0 {
-            // No store reads behind its end, not even nothing.
-            return Some(Uint8Array::new_with_length(0));
-        }
-        let mut bytes = vec![0; length.min(usize::try_from(left).unwrap_or(usize::MAX))];
-        store.read(at as u64, &mut bytes).ok()?;
+        let Plugged { disk, export, .. } = self.plugged(disk)?;
+        let bytes = export.read(&mut disk.0, at as u64, length).ok()?;
         Some(Uint8Array::from(bytes.as_slice()))
     }
 
     /// What the host said when it last refused something of a disk, in its words.
     #[wasm_bindgen(js_name = takeRefusal)]
     pub fn take_refusal(&mut self, disk: usize) -> Option<String> {
-        self.plugged(disk)?.disk.place().take_refusal()
+        self.plugged(disk)?.disk.place().refusal().take()
     }
 
     /// Seconds on the guest's clock since power-on.

@@ -1,7 +1,9 @@
 //! What the host can do to a disk: be full, fail, be slow to give back what was freed.
 
+use std::collections::BTreeMap;
+
 use virtarium_backends::disk::overlay::{Extent, Place};
-use virtarium_backends::disk::{BaseId, MemBase, MemStore, NoBase, Overlay, OverlayOptions};
+use virtarium_backends::disk::{BaseId, MemBase, MemStore, NoBase, Overlay, OverlayOptions, Store};
 use virtarium_machine::host::{BlockError, BlockRequest};
 use virtarium_tests::crash::{Fault, Faulty};
 use virtarium_tests::random::Rng;
@@ -97,6 +99,40 @@ fn write_that_fails_takes_no_space() {
         assert_eq!(result, Err(BlockError::NoSpace));
     }
     assert_eq!(disk.summary().allocated, 0);
+}
+
+#[test]
+fn what_a_failed_host_lacks_can_be_written_over_a_copy() {
+    // The n-th flush or write from here on fails: in a record, a page, or a header.
+    for fault in (0..60).flat_map(|n| [Fault::Flushes(n), Fault::Writes(n)]) {
+        let mut disk = blank(64 << 20, &SMALL);
+        disk.execute(&write(0, 1, 1)).expect("there is space");
+        disk.execute(&BlockRequest::Flush).expect("flushes");
+        assert!(disk.lacking().is_empty(), "everything is stable");
+        let mut expected = BTreeMap::from([(0, 1)]);
+        disk.store_mut().fault = fault;
+        for i in 1..=200 {
+            // Far apart, so that the journal is full after a while.
+            if disk.execute(&write(i * 600, 1, i as u8)).is_ok() {
+                expected.insert(i * 600, i as u8);
+            }
+            if disk.execute(&BlockRequest::Flush).is_err() {
+                break;
+            }
+        }
+        disk.store_mut().fault = Fault::None;
+        let mut copy = disk.store().inner().clone();
+        for (at, bytes) in disk.lacking() {
+            copy.write(at, &bytes).expect("memory takes it");
+        }
+        let report = Overlay::<_, NoBase>::verify(&mut copy.clone()).expect("it can be read");
+        assert_eq!(report.problems, [], "{fault:?}");
+        let mut saved = Overlay::open(copy, NoBase).expect("it is sound");
+        for (sector, byte) in expected {
+            let found = saved.execute(&read(sector, 1)).expect("it is there");
+            assert_eq!(found, vec![byte; 512], "{fault:?}, sector {sector}");
+        }
+    }
 }
 
 #[test]

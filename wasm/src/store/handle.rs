@@ -1,5 +1,8 @@
 //! A file of the origin's private file system, through its synchronous handle.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use virtarium_backends::disk::{Store, StoreError};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DomException, FileSystemReadWriteOptions, FileSystemSyncAccessHandle};
@@ -7,18 +10,21 @@ use web_sys::{DomException, FileSystemReadWriteOptions, FileSystemSyncAccessHand
 /// Offsets are doubles: what lies beyond cannot be named.
 const MOST: u64 = 1 << 53;
 
+/// What the host said when it last refused, in its words; shared with whoever reports it.
+pub(crate) type Refusal = Rc<Cell<Option<String>>>;
+
 /// The handle, closed when it is dropped. Without one (a page that sleeps lets go of it) every
 /// access fails.
 pub(crate) struct Handle {
     handle: Option<FileSystemSyncAccessHandle>,
-    refusal: Option<String>,
+    refusal: Refusal,
 }
 
 impl Handle {
     pub(crate) fn new(handle: FileSystemSyncAccessHandle) -> Self {
         Self {
             handle: Some(handle),
-            refusal: None,
+            refusal: Refusal::default(),
         }
     }
 
@@ -45,17 +51,17 @@ impl Handle {
         self.done(result)
     }
 
-    pub(crate) fn take_refusal(&mut self) -> Option<String> {
-        self.refusal.take()
+    pub(crate) fn refusal(&self) -> &Refusal {
+        &self.refusal
     }
 
     fn done<T>(&mut self, result: Result<T, JsValue>) -> Result<T, StoreError> {
         result.map_err(|error| {
             let exception = error.dyn_ref::<DomException>();
-            self.refusal = Some(match exception {
+            self.refusal.set(Some(match exception {
                 Some(exception) => format!("{}: {}", exception.name(), exception.message()),
                 None => format!("{error:?}"),
-            });
+            }));
             match exception {
                 // Firefox says it of a full disk as well.
                 Some(exception) if exception.name() == "QuotaExceededError" => StoreError::NoSpace,

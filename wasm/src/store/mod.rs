@@ -9,6 +9,7 @@ use web_sys::FileSystemSyncAccessHandle;
 
 pub(crate) use blocks::{Batch, Blocks};
 use handle::Handle;
+pub(crate) use handle::Refusal;
 
 /// A place for an overlay file.
 #[wasm_bindgen]
@@ -81,11 +82,11 @@ impl Place {
         }
     }
 
-    /// What the host said when it last refused, in its words.
-    pub(crate) fn take_refusal(&mut self) -> Option<String> {
+    /// What the host said when it last refused, in its words. It outlives the place.
+    pub(crate) fn refusal(&self) -> Refusal {
         match self {
-            Self::Handle(handle) => handle.take_refusal(),
-            Self::Blocks(_) => None,
+            Self::Handle(handle) => Refusal::clone(handle.refusal()),
+            Self::Blocks(_) => Refusal::default(),
         }
     }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { OUTPUT_WINDOW, UART } from "../../src/protocol.js";
 import { Consoles } from "../../src/worker/consoles.js";
-import { FLOOD, WAIT, bundle, session, until } from "./worker.mjs";
+import { FLOOD, PluggedDisk, WAIT, session, until } from "./guest.mjs";
 
 const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -68,7 +68,6 @@ test("no acknowledgement makes the guest run while its disk is exported", async 
   await it.start();
   await until(() => unacknowledged === OUTPUT_WINDOW, "the window is full");
   const { instructions } = it.stats();
-  const { PluggedDisk } = await bundle();
   t.mock.method(PluggedDisk.prototype, "flush", () => sleep(50));
   const exported = it.exportDisk("data").then(() => it.stats().instructions, () => it.stats().instructions);
   await sleep(10);
@@ -178,7 +177,6 @@ test("a page that could not have its disks back can ask again by starting", asyn
   const { session: it } = await session(t, WAIT, { machine: { disks: [{ name: "data", size: 1 << 20 }] } });
   await it.start();
   await it.suspend();
-  const { PluggedDisk } = await bundle();
   const taken = t.mock.method(PluggedDisk.prototype, "attach", () => Promise.reject(Object.assign(new Error("taken"), { code: "locked" })));
   await assert.rejects(it.resume(), { code: "locked" });
   await assert.rejects(it.start(), { code: "locked" });

@@ -1,125 +1,251 @@
-// The worker's session in Node.js, with the real module: what a guest does to its host, without a
-// browser. Guests are a few instructions behind the header of a Linux image.
+// The worker in Node, with the module as it is built, over a private file system, locks and a
+// database that fail where a test says so.
 
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
-import { createServer } from "node:http";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import esbuild from "esbuild";
+import { readFileSync } from "node:fs";
+import { register } from "node:module";
+import { fileURLToPath } from "node:url";
 
-const WWW = fileURLToPath(new URL("../..", import.meta.url));
-const MODULE = path.join(WWW, "wasm/virtarium_wasm.js");
+import { server } from "./source-server.mjs";
+
+const BINDINGS = new URL("../../wasm/virtarium_wasm.js", import.meta.url);
+export const MODULE = readFileSync(fileURLToPath(new URL("../../wasm/virtarium_wasm_bg.wasm", import.meta.url)));
+
+register(
+  `data:text/javascript,${encodeURIComponent(
+    `export const resolve = (name, context, next) =>
+      name === "virtarium-wasm" ? { url: ${JSON.stringify(BINDINGS.href)}, shortCircuit: true } : next(name, context);`,
+  )}`,
+);
+
+export const { Session } = await import("../../src/worker/session.js");
+export const { File, MAGIC } = await import("../../src/worker/opfs.js");
+export const { Database } = await import("../../src/worker/database.js");
+
+/** @param {string} name @param {string} [message] */
+export const refusal = (name, message = `said the test`) => new DOMException(message, name);
+
+/** @typedef {{bytes: Uint8Array, stable: Uint8Array, open: boolean}} Content */
 
 /**
- * @typedef {{Session: typeof import("../../src/worker/session.js").Session,
- *   PluggedDisk: typeof import("../../src/worker/disks.js").PluggedDisk}} Worker
+ * A private file system with one folder, as the browser has it: names are kept in the order they
+ * are made and unmade in, bytes when they were flushed.
  */
+export class Opfs {
+  /** @type {Map<string, Content>} */
+  files = new Map();
+  quota = Infinity;
+  /** Calls until `fault` is met; each counts. */
+  left = Infinity;
+  /** @type {(what: string) => void} */
+  fault = () => {};
+  /** What is called, and may throw. @type {(what: string, name: string) => void} */
+  before = () => {};
 
-/** @type {Promise<Worker>|undefined} */
-let bundled;
+  /** @param {string} what @param {string} [name] */
+  step(what, name = "") {
+    this.before(what, name);
+    this.left -= 1;
+    if (this.left < 0) this.fault(what);
+  }
 
-/**
- * The worker's classes, over the real module. One bundle for all tests of a file: the module
- * keeps its memory.
- */
-export function bundle() {
-  bundled ??= (async () => {
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "virtarium-worker-"));
-    const out = path.join(folder, "session.mjs");
-    await esbuild.build({
-      stdin: { contents: 'export * from "./session.js"; export * from "./disks.js";', resolveDir: path.join(WWW, "src/worker") },
-      bundle: true, format: "esm", platform: "neutral", outfile: out,
-      alias: { "virtarium-wasm": MODULE }, logLevel: "error",
-    });
-    try {
-      return await import(pathToFileURL(out).href);
-    } finally {
-      fs.rmSync(folder, { recursive: true });
+  get used() {
+    return [...this.files.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+
+  /** The power fails: nothing is open, and what was not flushed is gone. */
+  cut() {
+    for (const file of this.files.values()) {
+      file.open = false;
+      file.bytes = file.stable.slice();
     }
-  })();
-  return bundled;
+    this.left = Infinity;
+  }
+
+  /** The worker ends: nothing is open. */
+  kill() {
+    for (const file of this.files.values()) file.open = false;
+    this.left = Infinity;
+  }
+
+  /** @returns {any} */
+  get folder() {
+    return {
+      getDirectoryHandle: async () => this.folder,
+      getFileHandle: async (/** @type {string} */ name, { create = false } = {}) => {
+        this.step("getFileHandle", name);
+        if (!this.files.has(name)) {
+          if (!create) throw refusal("NotFoundError", name);
+          this.files.set(name, { bytes: new Uint8Array(0), stable: new Uint8Array(0), open: false });
+        }
+        return this.#file(name, /** @type {Content} */ (this.files.get(name)));
+      },
+      removeEntry: async (/** @type {string} */ name) => {
+        this.step("removeEntry", name);
+        if (this.files.get(name)?.open) throw refusal("NoModificationAllowedError", name);
+        if (!this.files.delete(name)) throw refusal("NotFoundError", name);
+      },
+    };
+  }
+
+  /** @param {string} name @param {Content} file */
+  #file(name, file) {
+    return {
+      getFile: async () => {
+        this.step("getFile", name);
+        return new Blob([/** @type {any} */ (file.bytes)]);
+      },
+      createSyncAccessHandle: async () => {
+        this.step("createSyncAccessHandle", name);
+        if (file.open) throw refusal("NoModificationAllowedError", name);
+        file.open = true;
+        return this.#handle(name, file);
+      },
+    };
+  }
+
+  /** @param {string} name @param {Content} file */
+  #handle(name, file) {
+    const resize = (/** @type {number} */ length) => {
+      if (this.used + length - file.bytes.length > this.quota) throw refusal("QuotaExceededError");
+      const bytes = new Uint8Array(length);
+      bytes.set(file.bytes.subarray(0, length));
+      file.bytes = bytes;
+    };
+    return {
+      getSize: () => file.bytes.length,
+      truncate: (/** @type {number} */ length) => {
+        this.step("truncate", name);
+        resize(length);
+      },
+      read: (/** @type {Uint8Array} */ to, { at = 0 } = {}) => {
+        const from = file.bytes.subarray(at, at + to.length);
+        to.set(from);
+        return from.length;
+      },
+      write: (/** @type {Uint8Array} */ from, { at = 0 } = {}) => {
+        this.step("write", name);
+        if (at + from.length > file.bytes.length) resize(at + from.length);
+        file.bytes.set(from, at);
+        return from.length;
+      },
+      flush: () => {
+        this.step("flush", name);
+        file.stable = file.bytes.slice();
+      },
+      close: () => {
+        file.open = false;
+      },
+    };
+  }
 }
 
-/** RISC-V: waits for ever. */
-export const WAIT = [0x10500073, 0xffdff06f];
-/** RISC-V: prints 4096 bytes through the SBI's debug console, for ever. */
-export const FLOOD = [
-  // lui a7, addi a7: DBCN; auipc s0; a6 = 0; and in a loop a0 = 4096, a1 = s0, a2 = 0, ecall
-  0x444248b7, 0x34e88893, 0x00000417, 0x00000813, 0x00001537, 0x00040593, 0x00000613, 0x00000073, 0xff1ff06f,
-];
+/** Locks that can be stolen. */
+class Locks {
+  /** @type {Map<string, (error: Error) => void>} */
+  #held = new Map();
+
+  /** @param {string} name @param {{steal?: boolean}} options @param {(lock: object | null) => any} use */
+  async request(name, { steal = false }, use) {
+    const owner = this.#held.get(name);
+    if (owner && !steal) return use(null);
+    owner?.(refusal("AbortError", "stolen"));
+    /** @type {(error: Error) => void} */
+    let lose = () => {};
+    const lost = new Promise((_, reject) => (lose = reject));
+    this.#held.set(name, lose);
+    try {
+      return await Promise.race([use({ name }), lost]);
+    } finally {
+      if (this.#held.get(name) === lose) this.#held.delete(name);
+    }
+  }
+}
 
 /**
- * A kernel: instructions behind the header of Linux's `Image` (Documentation/arch/riscv/boot-image-header.rst).
- * @param {number[]} code
+ * A browser for the worker.
+ * @param {import("node:test").TestContext} t
+ * @param {{opfs?: Opfs, getDirectory?: () => Promise<any>}} [options] Without `opfs` there is no
+ *   private file system.
  */
-export function kernel(code) {
-  const bytes = new Uint8Array(64 + 4 * code.length);
+export function browse(t, { opfs, getDirectory = async () => opfs?.folder } = {}) {
+  const storage = opfs ? { getDirectory } : {};
+  const set = (/** @type {string} */ name, /** @type {unknown} */ value) => {
+    const before = Object.getOwnPropertyDescriptor(globalThis, name);
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+    t.after(() => {
+      if (before) Object.defineProperty(globalThis, name, before);
+      else delete (/** @type {any} */ (globalThis)[name]);
+    });
+  };
+  set("navigator", { onLine: true, storage, locks: new Locks() });
+  set("FileSystemFileHandle", class { createSyncAccessHandle() {} });
+}
+
+/** A database that takes every batch, until it is told not to. */
+export class FakeDatabase {
+  mine = true;
+  /** What a batch is refused with. @type {() => string | undefined} */
+  refuses = () => undefined;
+  batches = 0;
+  closed = 0;
+  /** @param {any} storage */
+  async restore(storage) {
+    storage.restoreLength(0);
+  }
+  async write() {
+    this.batches += 1;
+    const code = this.refuses();
+    if (code) throw Object.assign(new Error("said the test"), { code });
+  }
+  async isMine() {
+    return this.mine;
+  }
+  async replace() {}
+  async delete() {}
+  close() {
+    this.closed += 1;
+  }
+  /** It is what the next disk is kept in. @param {import("node:test").TestContext} t */
+  use(t) {
+    const { open } = Database;
+    Database.open = async () => /** @type {any} */ (this);
+    t.after(() => void (Database.open = open));
+    return this;
+  }
+}
+
+/** A kernel that sleeps at once: the header of an Image, and `wfi` in a loop behind it. */
+function kernel() {
+  const bytes = new Uint8Array(72);
   const view = new DataView(bytes.buffer);
-  view.setUint32(0, 0x0400006f, true); // j +64
-  view.setBigUint64(8, 0x200000n, true); // text_offset
-  view.setBigUint64(16, 0x10000n, true); // image_size
-  view.setUint32(32, 2, true); // version 0.2
-  view.setBigUint64(48, 0x5643534952n, true); // magic
-  view.setUint32(56, 0x05435352, true); // magic2
-  code.forEach((word, i) => view.setUint32(64 + 4 * i, word, true));
+  view.setUint32(0, 0x0400006f, true);
+  view.setBigUint64(8, 0x200000n, true);
+  view.setBigUint64(16, 0x10000n, true);
+  view.setUint32(32, 2, true);
+  view.setBigUint64(48, 0x5643534952n, true);
+  view.setUint32(56, 0x05435352, true);
+  view.setUint32(64, 0x10500073, true);
+  view.setUint32(68, 0xffdff06f, true);
   return bytes;
 }
 
 /**
- * A server on loopback for the module and what a test puts there.
+ * A session with one disk, "d", of a mebibyte, and what it said.
  * @param {import("node:test").TestContext} t
- * @param {(request: import("node:http").IncomingMessage, response: import("node:http").ServerResponse) => void} [answer]
+ * @param {{persist?: string | null, disk?: object}} [options]
  */
-async function serve(t, answer) {
-  const wasm = fs.readFileSync(path.join(WWW, "wasm/virtarium_wasm_bg.opt.wasm"));
-  const server = createServer((request, response) => {
-    if (request.url === "/virtarium.wasm") response.end(wasm);
-    else if (answer) answer(request, response);
-    else response.writeHead(404).end();
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`;
-}
-
-/**
- * A session with a machine that is created and not started.
- * @param {import("node:test").TestContext} t
- * @param {number[]} code of the guest
- * @param {{machine?: object, answer?: Parameters<typeof serve>[1], create?: boolean,
- *   onEvent?: (event: any) => void} & Record<string, unknown>} [options] more for `create`
- */
-export async function session(t, code, { machine, answer, onEvent, create = true, ...more } = {}) {
-  const origin = await serve(t, answer);
-  const { Session } = await bundle();
+export async function session(t, { persist = null, disk = { size: 1 << 20 } } = {}) {
+  const { origin } = await server(t, (_, response) => response.end(MODULE));
   /** @type {any[]} */
   const events = [];
-  const it = new Session((event) => {
-    events.push(event);
-    onEvent?.(event);
-  });
-  t.after(() => it.dispose().catch(() => {}));
-  const options = /** @type {any} */ ({
-    protocol: 1, wasmUrl: `${origin}/virtarium.wasm`, persist: null, ...more,
-    machine: { virtarium: 1, title: "test", memory: 16 << 20, cpus: 1, append: "", kernel: { bytes: kernel(code) }, disks: [], consoles: 1, rng: true,
-      .../** @type {any} */ (machine) },
-  });
-  if (create) await it.create(options);
-  return { session: it, events, origin, options };
-}
-
-/**
- * Waits until something holds.
- * @param {() => boolean} holds
- * @param {string} what
- */
-export async function until(holds, what) {
-  for (let left = 1000; !holds(); left--) {
-    if (left === 0) throw new Error(`not within 10 seconds: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  const session = new Session((/** @type {any} */ event) => events.push(event));
+  const machine = {
+    virtarium: 1, title: "t", memory: 16 << 20, cpus: 1, append: "", consoles: 1, rng: true,
+    kernel: { bytes: kernel() }, disks: [{ name: "d", ...disk }],
+  };
+  /** @param {object} [more] */
+  const create = (more) =>
+    session.create(/** @type {any} */ ({ protocol: 1, wasmUrl: `${origin}/virtarium.wasm`, persist, machine, ...more }));
+  t.after(() => session.dispose().catch(() => {}));
+  return { session, events, create };
 }

@@ -1,9 +1,11 @@
 //! Making things stable: what is written when, and what waits for what.
 
+use alloc::vec::Vec;
+
 use super::entry::Entry;
 use super::format::{HEADER_SLOT, JOURNAL_AT, PAGE};
 use super::journal::{self, MAX_DIRTY};
-use super::{Overlay, format};
+use super::{Header, Overlay, format};
 use crate::disk::{Base, Store, StoreError};
 
 impl<S: Store, B: Base> Overlay<S, B> {
@@ -77,6 +79,35 @@ impl<S: Store, B: Base> Overlay<S, B> {
         self.space.settle();
         self.shorten();
         Ok(())
+    }
+
+    /// What a copy of the store lacks of this overlay, as bytes and their places: written over the
+    /// copy, in any order, they make it hold what the overlay holds, which no flush has made stable.
+    /// That is a checkpoint which is not carried out here. Nothing if nothing is lacking.
+    ///
+    /// For whoever has to save what is in memory when the store [failed](Overlay::has_failed) or
+    /// is full. At most [`MAX_DIRTY`] pages and two headers.
+    #[must_use]
+    pub fn lacking(&self) -> Vec<(u64, Vec<u8>)> {
+        if !self.failed && !self.map.has_pending() {
+            return Vec::new();
+        }
+        let header = Header {
+            generation: self.header.generation + 1,
+            epoch: self.header.epoch + 1,
+            ..self.header.clone()
+        };
+        let pages = self.map.dirty().iter().filter_map(|&number| {
+            let page = self.map.page(number)?;
+            let mut bytes = [0; PAGE];
+            page.encode(number, header.epoch, &mut bytes);
+            Some((
+                header.geometry.page_at(number, page.next_slot()),
+                bytes.to_vec(),
+            ))
+        });
+        let headers = (0..2).map(|slot| (slot * HEADER_SLOT, header.encode().to_vec()));
+        pages.chain(headers).collect()
     }
 
     /// Writes the header, one copy after the other, so that each alone will always do.

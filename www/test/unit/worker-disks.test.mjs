@@ -1,0 +1,32 @@
+// Disks of the worker: what is exported, imported and kept, whatever the storage does.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { failure } from "./source-server.mjs";
+import { FakeDatabase, MAGIC, Opfs, browse, refusal, session } from "./worker.mjs";
+
+/** The bytes of an overlay's headers, journal and map before any data (docs/disk-format.md). */
+const METADATA = 8192 + (1 << 20) + 8192;
+
+/** That a file is an overlay. @param {Blob} blob */
+async function isOverlay(blob) {
+  assert.equal(await blob.slice(0, MAGIC.length).text(), MAGIC);
+  assert.ok(blob.size >= METADATA, `${blob.size} bytes`);
+}
+
+test("a_disk_is_exported_wherever_it_is_kept", async (t) => {
+  browse(t);
+  for (const persist of [null, "p"]) {
+    const database = new FakeDatabase().use(t);
+    const { session: worker, create } = await session(t, { persist });
+    const { disks } = await create();
+    assert.equal(disks[0].kind, persist ? "indexeddb" : "memory");
+    await isOverlay(await worker.exportDisk("d"));
+    await worker.start();
+    await isOverlay(await worker.exportDisk("d"));
+    await worker.stop();
+    await isOverlay(await worker.exportDisk("d"));
+    assert.equal(database.batches > 0, persist !== null);
+  }
+});
