@@ -171,7 +171,7 @@ export class PluggedDisk {
     this.place.database?.close();
   }
 
-  /** The overlay, as docs/disk-format.md describes it. */
+  /** The overlay, as docs/disk-format.md describes it, with what is not stable. */
   async exportOverlay() {
     /** @type {BlobPart[]} */
     let parts = [];

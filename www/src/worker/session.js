@@ -270,7 +270,9 @@ export class Session {
       this.#held = true;
       this.#loop?.stop();
       try {
-        await disk.flush();
+        // What does not become stable is in the file all the same: whoever exports may do it
+        // because the storage is full or broken, and is told so by the disk.
+        await disk.flush().catch((error) => this.look(error));
         return await disk.exportOverlay();
       } finally {
         this.#held = false;

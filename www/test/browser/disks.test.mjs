@@ -10,6 +10,7 @@ import {
   boot,
   booted,
   dispose,
+  exportRaw,
   ext4,
   locks,
   openPage,
@@ -261,10 +262,52 @@ inBrowsers("disks", (it) => {
     const kinds = () => page.evaluate(() => /** @type {any} */ (globalThis).vm.disks.map((/** @type {any} */ disk) => disk.kind));
     assert.deepEqual(await kinds(), ["indexeddb"]);
     await output(page, "echo written | dd of=/dev/vda conv=fsync 2>/dev/null");
+    assert.equal(String((await exportRaw(session, site, page)).subarray(0, 8)), "written\n");
     assert.equal(await session.killWorkers(page), 1);
     await visit(page, site);
     await booted(page, machine);
     assert.equal(await output(page, readMark(0)), "written\n");
+    await dispose(page);
+  });
+
+  it("a_disk_in_memory_can_be_exported", async (session) => {
+    const { site, image, chunked } = await marked(session);
+    const page = await openPage(session, site);
+    await booted(page, { machine: chunked, persist: null });
+    await output(page, "echo written | dd of=/dev/vda conv=fsync 2>/dev/null");
+    const raw = await exportRaw(session, site, page);
+    assert.equal(String(raw.subarray(0, 8)), "written\n");
+    assert.ok(raw.subarray(4096).equals(image.subarray(4096)));
+    await dispose(page);
+  });
+
+  it("what_cannot_be_flushed_can_be_exported", async (session) => {
+    const { site, chunked } = await marked(session);
+    // From a word of the page on, the browser makes nothing stable.
+    const worker = await (await fetch(`${site.origin}/worker.js`)).text();
+    const broken = `
+      const { flush } = FileSystemSyncAccessHandle.prototype;
+      let broken = false;
+      new BroadcastChannel("break").onmessage = () => (broken = true);
+      FileSystemSyncAccessHandle.prototype.flush = function () {
+        if (broken) throw new DOMException("said the test", "UnknownError");
+        return flush.call(this);
+      };`;
+    site.files.set("/worker.js", `${broken}\n${worker}`);
+    const page = await openPage(session, site);
+    await booted(page, { machine: chunked, persist: "broken" });
+    await output(page, "echo flushed | dd of=/dev/vda conv=fsync 2>/dev/null");
+    await page.evaluate(() => new BroadcastChannel("break").postMessage(""));
+    const written = await run(page, "echo written | dd of=/dev/vda bs=1M seek=2 conv=fsync");
+    assert.match(written.output, /I\/O error|Input\/output error/);
+    await until("the user is told", async () =>
+      (await told(page)).some(({ code, error }) => code === "storage" && error?.includes("said the test")),
+    );
+    const saved = (/** @type {Buffer} */ raw) => [0, 2].map((at) => String(raw.subarray(at << 20, (at << 20) + 8)));
+    assert.deepEqual(saved(await exportRaw(session, site, page)), ["flushed\n", "written\n"]);
+    // Also when it is off.
+    await page.evaluate(() => /** @type {any} */ (globalThis).vm.stop().catch(() => {}));
+    assert.deepEqual(saved(await exportRaw(session, site, page)), ["flushed\n", "written\n"]);
     await dispose(page);
   });
 

@@ -9,6 +9,7 @@ import path from "node:path";
 import { gzipSync } from "node:zlib";
 
 import { SITE, hasGuest } from "./harness.mjs";
+import { toRaw, verify } from "./native.mjs";
 
 /**
  * @typedef {import("./harness.mjs").Session} Session
@@ -263,6 +264,23 @@ export async function exportDisk(page, disk) {
     return btoa(text);
   }, disk);
   return Buffer.from(text, "base64");
+}
+
+/**
+ * The disk "data" of a page as a raw image: exported, checked, and laid over its image.
+ * @param {Session} session
+ * @param {Site} site
+ * @param {Page} page
+ */
+export async function exportRaw(session, site, page) {
+  const folder = mkdtempSync(path.join(tmpdir(), "virtarium-export-"));
+  session.defer(() => rmSync(folder, { recursive: true, force: true }));
+  writeDisks(site, folder);
+  const overlay = path.join(folder, "overlay");
+  writeFileSync(overlay, await exportDisk(page, "data"));
+  verify(overlay);
+  const raw = toRaw(path.join(folder, "disks/data/manifest.txt"), overlay, path.join(folder, "raw"));
+  return readFileSync(raw);
 }
 
 /**

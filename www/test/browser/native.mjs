@@ -90,3 +90,8 @@ export function toRaw(manifest, overlay, raw) {
   execFileSync(program(), line, { stdio: "pipe" });
   return raw;
 }
+
+/** Checks an overlay; throws what is wrong with it. @param {string} overlay */
+export function verify(overlay) {
+  execFileSync(program(), ["image", "verify", overlay], { stdio: "pipe" });
+}

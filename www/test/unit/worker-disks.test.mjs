@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { failure } from "./source-server.mjs";
-import { FakeDatabase, MAGIC, Opfs, browse, refusal, session } from "./worker.mjs";
+import { FakeDatabase, MAGIC, browse, session } from "./worker.mjs";
 
 /** The bytes of an overlay's headers, journal and map before any data (docs/disk-format.md). */
 const METADATA = 8192 + (1 << 20) + 8192;
@@ -29,4 +29,18 @@ test("a_disk_is_exported_wherever_it_is_kept", async (t) => {
     await isOverlay(await worker.exportDisk("d"));
     assert.equal(database.batches > 0, persist !== null);
   }
+});
+
+test("a_disk_whose_database_is_full_is_exported", async (t) => {
+  browse(t);
+  const database = new FakeDatabase().use(t);
+  const { session: worker, events, create } = await session(t, { persist: "p" });
+  await create();
+  await worker.start();
+  database.refuses = () => "quota";
+  assert.equal((await failure(worker.sync())).code, "quota");
+  await isOverlay(await worker.exportDisk("d"));
+  assert.ok(events.some(({ event, code }) => event === "disk" && code === "quota"));
+  assert.equal((await failure(worker.stop())).code, "quota");
+  await isOverlay(await worker.exportDisk("d"));
 });
