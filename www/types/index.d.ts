@@ -1,4 +1,6 @@
 // The public API of virtarium. `test/types` holds it against the sources.
+// For `await using`: a project whose `lib` is an edition of ECMAScript has no `Symbol.asyncDispose`.
+/// <reference lib="esnext.disposable" />
 
 export type ErrorCode =
   | "no-wasm" | "csp" | "not-found" | "offline" | "integrity" | "bad-machine" | "bad-image" | "memory"

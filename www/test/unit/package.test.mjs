@@ -13,6 +13,8 @@ import zlib from "node:zlib";
 const WWW = fileURLToPath(new URL("../..", import.meta.url));
 const run = promisify(execFile);
 let dir;
+/** What npm packs. @type {string[]} */
+let packed;
 const read = (name) => fs.readFileSync(path.join(dir, name), "utf8");
 
 before(async () => {
@@ -20,6 +22,12 @@ before(async () => {
   fs.writeFileSync(path.join(dir, "some.wasm"), "wasm");
   await run(process.execPath, [path.join(WWW, "build.mjs"), "--out", path.join(dir, "web"), "--npm", path.join(dir, "npm"), "--single",
     "--wasm", path.join(dir, "some.wasm"), "--worker", path.join(WWW, "test/mock-worker.js")]);
+  const { stdout } = await run("npm", ["pack", "--dry-run", "--json"], { cwd: path.join(dir, "npm") });
+  packed = JSON.parse(stdout)[0].files.map((file) => file.path).sort();
+  // The folder of an application that has installed the package, and nothing that is not in it.
+  for (const file of packed) fs.cpSync(path.join(dir, "npm", file), path.join(dir, "app/node_modules/virtarium", file));
+  fs.writeFileSync(path.join(dir, "app/package.json"), '{ "type": "module" }');
+  fs.cpSync(path.join(WWW, "test/types/consumer"), path.join(dir, "app"), { recursive: true });
 });
 after(() => fs.rmSync(dir, { recursive: true }));
 
@@ -47,11 +55,9 @@ test("the single file carries the worker", () => {
   assert.ok(!read("web/virtarium.js").includes("root@mock"));
 });
 
-test("npm packs these files and no others", async () => {
-  const { stdout } = await run("npm", ["pack", "--dry-run", "--json"], { cwd: path.join(dir, "npm") });
-  const [{ files, name }] = JSON.parse(stdout);
-  assert.equal(name, "virtarium");
-  assert.deepEqual(files.map((file) => file.path).sort(), ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "custom-elements.json", "element.d.ts",
+test("npm packs these files and no others", () => {
+  assert.equal(JSON.parse(read("npm/package.json")).name, "virtarium");
+  assert.deepEqual(packed, ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "custom-elements.json", "element.d.ts",
     "element.js", "index.d.ts", "index.js", "package.json", "virtarium.js", "virtarium.js.LEGAL.txt", "virtarium.wasm", "vm.js", "worker.js"]);
 });
 
@@ -67,6 +73,15 @@ test("every export of the package is a file, and the API loads without a page", 
   const element = JSON.parse(read("npm/custom-elements.json")).modules[0].declarations[0];
   assert.ok(element.attributes.some(({ name }) => name === "worker-src"));
 });
+
+// As a project that leaves no declaration unchecked, with the libraries of its target and with its own list.
+for (const [resolution, module, ...lib] of [["node16", "node16", "--lib", "es2022,dom"], ["bundler", "esnext"]]) {
+  test(`a program compiles against the package: ${resolution}`, async () => {
+    await run(path.join(WWW, "node_modules/.bin/tsc"), ["--noEmit", "--strict", "--skipLibCheck", "false", "--target", "es2022", ...lib, "--types", "",
+      "--module", module, "--moduleResolution", resolution, "app.ts"], { cwd: path.join(dir, "app") })
+      .catch((error) => assert.fail(error.stdout || error));
+  });
+}
 
 test("the lock file names no registry", () => {
   assert.doesNotMatch(fs.readFileSync(path.join(WWW, "package-lock.json"), "utf8"), /"resolved"/);

@@ -1,0 +1,21 @@
+// A program of somebody who uses the package: `test/unit/package.test.mjs` compiles it against what
+// npm packs, with the libraries of a usual project and every declaration checked.
+
+import { Vm, VmError } from "virtarium";
+import { VirtariumVm } from "virtarium/element";
+
+export async function scoped(): Promise<string> {
+  await using vm = await Vm.create({ machine: "machines/busybox.json", memory: 64 << 20, cpus: "2" });
+  try {
+    return (await vm.run("uname -m")).output;
+  } catch (error) {
+    if (error instanceof VmError && error.code === "aborted") return "";
+    throw error;
+  }
+}
+
+export async function element(): Promise<void> {
+  const vm: VirtariumVm = document.createElement("virtarium-vm");
+  await document.querySelector("virtarium-vm")?.start();
+  vm.addEventListener("vm-exit", ({ detail }) => void detail.code?.toFixed());
+}
