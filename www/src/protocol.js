@@ -201,7 +201,7 @@ export const ERROR_CODES = Object.freeze([
  *   what: string, loaded: number, total: number, trouble?: string}} ProgressEvent
  */
 
-/** @typedef {{event: "output", console: number, bytes: Uint8Array}} OutputEvent */
+/** @typedef {{event: "output", console: number, bytes: Uint8Array<ArrayBuffer>}} OutputEvent */
 
 /**
  * The machine begins again at its first instruction, because of a call or of its guest (SBI 2.0,

@@ -1,4 +1,4 @@
-import type { DiskNews, ErrorCode, MachineDescription, Progress, Vm, VmError } from "./index.js";
+import type { Bytes, DiskNews, ErrorCode, MachineDescription, Progress, Vm, VmError } from "./index.js";
 
 export * from "./index.js";
 
@@ -52,7 +52,7 @@ export interface VirtariumEvents {
   "vm-ready": CustomEvent<{ vm: Vm }>;
   "vm-progress": CustomEvent<Progress>;
   "vm-state": CustomEvent<{ state: Phase }>;
-  "vm-output": CustomEvent<{ console: number; bytes: Uint8Array }>;
+  "vm-output": CustomEvent<{ console: number; bytes: Bytes }>;
   "vm-exit": CustomEvent<{ code?: number }>;
   "vm-error": CustomEvent<{ code: ErrorCode; message: string; detail: Record<string, unknown>; error: VmError }>;
   "vm-disk": CustomEvent<DiskNews>;

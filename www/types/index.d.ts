@@ -2,6 +2,9 @@
 // For `await using`: a project whose `lib` is an edition of ECMAScript has no `Symbol.asyncDispose`.
 /// <reference lib="esnext.disposable" />
 
+/** A `Uint8Array` that no other thread shares, as a `Blob` and a `TextDecoderStream` want it; before TypeScript 5.7 just that. */
+export type Bytes = ReturnType<Uint8ArrayConstructor["of"]>;
+
 export type ErrorCode =
   | "no-wasm" | "csp" | "not-found" | "offline" | "integrity" | "bad-machine" | "bad-image" | "memory"
   | "quota" | "storage" | "locked" | "overlay-base" | "range" | "changed" | "crashed" | "aborted"
@@ -143,7 +146,7 @@ export interface Match {
 export interface RunResult {
   code: number;
   output: string;
-  bytes: Uint8Array;
+  bytes: Bytes;
 }
 
 export type OnProgress = (progress: { loaded: number; total: number }) => void;
@@ -163,19 +166,19 @@ export interface Statistics {
 export class VmConsole {
   private constructor();
   readonly index: number;
-  readonly readable: ReadableStream<Uint8Array>;
+  readonly readable: ReadableStream<Bytes>;
   readonly writable: WritableStream<Uint8Array | string>;
   /** What was printed and no `expect` has consumed. */
   readonly text: string;
   write(data: Uint8Array | string, options?: Abortable): Promise<void>;
   expect(pattern: RegExp | string, options?: Waiting): Promise<Match>;
   /** Takes every piece of output; a promise holds back the next. Returns how to take it away again. */
-  attach(sink: (bytes: Uint8Array) => void | Promise<void>): () => void;
+  attach(sink: (bytes: Bytes) => void | Promise<void>): () => void;
 }
 
 export interface VmEventMap {
   state: CustomEvent<{ state: VmState; previous: VmState; code?: number }>;
-  output: CustomEvent<{ console: number; bytes: Uint8Array }>;
+  output: CustomEvent<{ console: number; bytes: Bytes }>;
   progress: CustomEvent<Progress>;
   disk: CustomEvent<DiskNews>;
   activity: CustomEvent<{ reads: number; writes: number; fetches: number; bytesFetched: number }>;

@@ -21,7 +21,7 @@ const ENOUGH = new VmError("aborted", "it has printed enough");
  * @typedef {object} RunResult
  * @property {number} code      the command's exit status
  * @property {string} output    what it printed, both streams, as UTF-8
- * @property {Uint8Array} bytes the same as bytes
+ * @property {Uint8Array<ArrayBuffer>} bytes the same as bytes
  */
 
 /**

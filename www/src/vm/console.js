@@ -4,7 +4,7 @@ import { Expecter } from "./expect.js";
 
 /**
  * Takes a piece of output; a promise says when the next may come.
- * @typedef {(bytes: Uint8Array) => void|Promise<void>} Sink
+ * @typedef {(bytes: Uint8Array<ArrayBuffer>) => void|Promise<void>} Sink
  */
 
 /** One console of a machine: what the guest prints, and what it is given to read. */
@@ -14,7 +14,7 @@ export class VmConsole {
   #expecter = new Expecter();
   #write;
   #ack;
-  /** @type {ReadableStream<Uint8Array>|undefined} */
+  /** @type {ReadableStream<Uint8Array<ArrayBuffer>>|undefined} */
   #readable;
   /** @type {WritableStream<Uint8Array|string>|undefined} */
   #writable;
@@ -39,7 +39,7 @@ export class VmConsole {
   /**
    * What the guest prints, from the first reading of this property on. As long as it is not read
    * the guest waits, as for a slow terminal; `cancel()` it to be rid of it.
-   * @returns {ReadableStream<Uint8Array>}
+   * @returns {ReadableStream<Uint8Array<ArrayBuffer>>}
    */
   get readable() {
     this.#readable ??= this.#stream();
@@ -97,7 +97,7 @@ export class VmConsole {
     return () => this.#sinks.delete(sink);
   }
 
-  /** @param {Uint8Array} bytes */
+  /** @param {Uint8Array<ArrayBuffer>} bytes */
   receive(bytes) {
     const count = bytes.length;
     const waits = [];
@@ -125,7 +125,7 @@ export class VmConsole {
     this.#sinks.clear();
   }
 
-  /** @returns {ReadableStream<Uint8Array>} */
+  /** @returns {ReadableStream<Uint8Array<ArrayBuffer>>} */
   #stream() {
     /** @type {(() => void)[]} */
     let waiting = [];

@@ -362,7 +362,7 @@ export class Vm extends EventTarget {
 
   /**
    * @param {number} index
-   * @param {Uint8Array} bytes
+   * @param {Uint8Array<ArrayBuffer>} bytes
    */
   #output(index, bytes) {
     const console = this.consoles[index];

@@ -40,7 +40,8 @@ export class Consoles {
    */
   exchange() {
     for (const [console, state] of this.#consoles) {
-      const bytes = this.#machine.takeOutput(console);
+      // A copy out of the module's memory, which is not shared.
+      const bytes = /** @type {Uint8Array<ArrayBuffer>|undefined} */ (this.#machine.takeOutput(console));
       if (bytes) {
         state.backlog.push(bytes);
         this.#send(console, OUTPUT_WINDOW);
