@@ -62,5 +62,8 @@ declare global {
   interface HTMLElementTagNameMap {
     "virtarium-vm": VirtariumVm;
   }
-  interface HTMLElementEventMap extends VirtariumEvents {}
+  // They bubble and are composed: every ancestor hears them, up to document and window.
+  interface GlobalEventHandlersEventMap extends VirtariumEvents {}
+  interface ElementEventMap extends VirtariumEvents {}
+  interface ShadowRootEventMap extends VirtariumEvents {}
 }

@@ -6,7 +6,7 @@ import * as source from "../../src/index.js";
 import type { VirtariumVm } from "../../src/element/vm-element.js";
 import type { Accessors } from "../../src/element/vm-element.js";
 
-type Public<T> = { [K in keyof T as K extends "addEventListener" ? never : K]: T[K] };
+type Public<T> = { [K in keyof T as K extends "addEventListener" | "removeEventListener" ? never : K]: T[K] };
 type Covers<Declared, Source extends Declared> = Source;
 
 // Every member that is declared is there, with a type that fits.

@@ -1,8 +1,8 @@
 // A program of somebody who uses the package: `test/unit/package.test.mjs` compiles it against what
 // npm packs, with the libraries of a usual project and every declaration checked.
 
-import { Vm, VmError, type Bytes, type RunResult } from "virtarium";
-import { VirtariumVm } from "virtarium/element";
+import { Vm, VmError, type Bytes, type RunResult, type VmEventMap } from "virtarium";
+import { VirtariumVm, type VirtariumEvents } from "virtarium/element";
 
 export async function streams(vm: Vm): Promise<Blob> {
   const text: ReadableStream<string> = vm.console.readable.pipeThrough(new TextDecoderStream());
@@ -30,4 +30,21 @@ export async function element(): Promise<void> {
   await document.querySelector("virtarium-vm")?.start();
   vm.addEventListener("vm-output", ({ detail }) => void new Blob([detail.bytes]));
   vm.addEventListener("vm-exit", ({ detail }) => void detail.code?.toFixed());
+}
+
+export function listeners(vm: Vm, shadow: ShadowRoot, ancestor: Element): void {
+  document.addEventListener("vm-ready", ({ detail }) => void detail.vm.run("true"));
+  document.body.addEventListener("vm-output", ({ detail }) => void new Blob([detail.bytes]));
+  window.addEventListener("vm-error", ({ detail }) => void detail.error.code);
+  shadow.addEventListener("vm-state", ({ detail }) => void detail.state.length);
+  ancestor.addEventListener("vm-progress", ({ detail }) => void detail.loaded.toFixed());
+  const once = ({ detail }: VirtariumEvents["vm-exit"]) => {
+    window.removeEventListener("vm-exit", once);
+    return detail.code;
+  };
+  window.addEventListener("vm-exit", once);
+  const heard = ({ detail }: VmEventMap["state"]) => {
+    if (detail.state === "off") vm.removeEventListener("state", heard);
+  };
+  vm.addEventListener("state", heard);
 }
