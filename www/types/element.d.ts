@@ -8,15 +8,24 @@ export type Phase = "idle" | "loading" | "created" | "booting" | "running" | "pa
 export class VirtariumVm extends HTMLElement {
   static observedAttributes: string[];
 
-  src: string;
-  memory: string;
-  cpus: string;
+  // As attributes they are text; what is set becomes text, and null or undefined takes the attribute away.
+  get src(): string;
+  set src(value: string | URL | null | undefined);
+  get memory(): string;
+  set memory(value: string | number | null | undefined);
+  get cpus(): string;
+  set cpus(value: string | number | null | undefined);
   /** The attribute `append`: more words for the kernel's command line. */
-  kernelAppend: string;
-  persist: string;
-  label: string;
-  workerSrc: string;
-  wasmSrc: string;
+  get kernelAppend(): string;
+  set kernelAppend(value: string | null | undefined);
+  get persist(): string;
+  set persist(value: string | null | undefined);
+  get label(): string;
+  set label(value: string | null | undefined);
+  get workerSrc(): string;
+  set workerSrc(value: string | URL | null | undefined);
+  get wasmSrc(): string;
+  set wasmSrc(value: string | URL | null | undefined);
   autostart: boolean;
   screenreader: boolean;
   readonly: boolean;

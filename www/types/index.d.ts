@@ -31,15 +31,21 @@ export interface MachineFile {
   encoding?: "gzip";
 }
 
+/** As a machine file has it; `encoding` is "gzip" or nothing, and text in what is imported from JSON. */
+export interface MachineFileDescription extends Omit<MachineFile, "encoding"> {
+  encoding?: MachineFile["encoding"] | (string & {});
+}
+
 /** A machine file, as docs/machine-file.md says. */
 export interface MachineDescription {
-  virtarium: 1;
+  /** 1; a number in what is imported from JSON. */
+  virtarium: number;
   title?: string;
   memory?: string | number;
   cpus?: number;
   append?: string;
-  kernel: MachineFile | string | Uint8Array;
-  initrd?: MachineFile | string | Uint8Array;
+  kernel: MachineFileDescription | string | Uint8Array;
+  initrd?: MachineFileDescription | string | Uint8Array;
   disks?: { name?: string; manifest?: string; url?: string; size?: string | number; readonly?: boolean }[];
   consoles?: number;
   agent?: number;

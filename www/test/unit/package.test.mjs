@@ -77,8 +77,8 @@ test("every export of the package is a file, and the API loads without a page", 
 // As a project that leaves no declaration unchecked, with the libraries of its target and with its own list.
 for (const [resolution, module, ...lib] of [["node16", "node16", "--lib", "es2022,dom"], ["bundler", "esnext"]]) {
   test(`a program compiles against the package: ${resolution}`, async () => {
-    await run(path.join(WWW, "node_modules/.bin/tsc"), ["--noEmit", "--strict", "--skipLibCheck", "false", "--target", "es2022", ...lib, "--types", "",
-      "--module", module, "--moduleResolution", resolution, "app.ts"], { cwd: path.join(dir, "app") })
+    await run(path.join(WWW, "node_modules/.bin/tsc"), ["--noEmit", "--strict", "--skipLibCheck", "false", "--target", "es2022", ...lib,
+      "--types", "", "--resolveJsonModule", "--module", module, "--moduleResolution", resolution, "app.ts"], { cwd: path.join(dir, "app") })
       .catch((error) => assert.fail(error.stdout || error));
   });
 }

@@ -1,8 +1,12 @@
 // A program of somebody who uses the package: `test/unit/package.test.mjs` compiles it against what
 // npm packs, with the libraries of a usual project and every declaration checked.
 
-import { Vm, VmError, type Bytes, type RunResult, type VmEventMap } from "virtarium";
+import { Vm, VmError, type Bytes, type MachineDescription, type RunResult, type VmEventMap } from "virtarium";
 import { VirtariumVm, type VirtariumEvents } from "virtarium/element";
+import description from "./machine.json";
+
+const stored = { virtarium: 1, memory: "64M", kernel: { url: "kernel.gz", encoding: "gzip" }, disks: [{ name: "root", size: "64M" }] };
+export const machines: MachineDescription[] = [description, stored, { virtarium: 1, kernel: new Uint8Array(8) }];
 
 export async function streams(vm: Vm): Promise<Blob> {
   const text: ReadableStream<string> = vm.console.readable.pipeThrough(new TextDecoderStream());
@@ -16,7 +20,7 @@ export async function streams(vm: Vm): Promise<Blob> {
 }
 
 export async function scoped(): Promise<string> {
-  await using vm = await Vm.create({ machine: "machines/busybox.json", memory: 64 << 20, cpus: "2" });
+  await using vm = await Vm.create({ machine: description, memory: 64 << 20, cpus: "2" });
   try {
     return (await vm.run("uname -m")).output;
   } catch (error) {
@@ -27,6 +31,14 @@ export async function scoped(): Promise<string> {
 
 export async function element(): Promise<void> {
   const vm: VirtariumVm = document.createElement("virtarium-vm");
+  vm.cpus = 2;
+  vm.memory = 64 << 20;
+  vm.memory = "64M";
+  vm.src = new URL("m.json", document.baseURI);
+  vm.persist = null;
+  const cpus: string = vm.cpus;
+  vm.label = cpus;
+  vm.machine = description;
   await document.querySelector("virtarium-vm")?.start();
   vm.addEventListener("vm-output", ({ detail }) => void new Blob([detail.bytes]));
   vm.addEventListener("vm-exit", ({ detail }) => void detail.code?.toFixed());
