@@ -47,11 +47,12 @@ export class VmConsole {
   }
 
   /**
-   * What the guest reads: bytes, or text as UTF-8. A write is done when `write` is.
+   * What the guest reads: bytes, or text as UTF-8. A write is done when `write` is; an abort leaves
+   * out the pieces that are still here. After one that has ended comes another.
    * @returns {WritableStream<Uint8Array|string>}
    */
   get writable() {
-    this.#writable ??= new WritableStream({ write: (chunk) => this.write(chunk) });
+    this.#writable ??= this.#sink();
     return this.#writable;
   }
 
@@ -63,6 +64,9 @@ export class VmConsole {
    * @returns {Promise<void>}
    */
   write(data, { signal } = {}) {
+    if (typeof data !== "string" && !(data instanceof Uint8Array)) {
+      return Promise.reject(new TypeError(`a console takes text or a Uint8Array, not ${Object.prototype.toString.call(data)}; pipe a stream to its writable`));
+    }
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
     const life = this.#lives;
     const job = this.#tail.then(async () => {
@@ -123,6 +127,28 @@ export class VmConsole {
     if (error) this.#expecter.fail(error);
     for (const end of this.#enders.splice(0)) end(error);
     this.#sinks.clear();
+  }
+
+  /** @returns {WritableStream<Uint8Array|string>} */
+  #sink() {
+    const ended = () => {
+      if (this.#writable === stream) this.#writable = undefined;
+    };
+    /** @type {WritableStream<Uint8Array|string>} */
+    const stream = new WritableStream({
+      // At once; `abort` below comes after the write that is under way.
+      start: ({ signal }) => signal.addEventListener("abort", ended),
+      write: async (chunk, { signal }) => {
+        try {
+          await this.write(chunk, { signal });
+        } catch (error) {
+          ended();
+          throw error;
+        }
+      },
+      close: ended,
+    });
+    return stream;
   }
 
   /** @returns {ReadableStream<Uint8Array<ArrayBuffer>>} */

@@ -14,7 +14,7 @@ export class Consoles {
   /**
    * `backlog`: printed and not sent yet. A slice prints little more than the window, but a single
    * notification of a virtio console may bring many megabytes.
-   * @type {Map<number, {unacknowledged: number, backlog: Uint8Array[], typed: Typed[]}>}
+   * @type {Map<number, {unacknowledged: number, backlog: Uint8Array<ArrayBuffer>[], typed: Typed[]}>}
    */
   #consoles = new Map();
   #flooded = false;
@@ -43,7 +43,7 @@ export class Consoles {
       // A copy out of the module's memory, which is not shared.
       const bytes = /** @type {Uint8Array<ArrayBuffer>|undefined} */ (this.#machine.takeOutput(console));
       if (bytes) {
-        state.backlog.push(bytes);
+        state.backlog.push(/** @type {Uint8Array<ArrayBuffer>} */ (bytes));
         this.#send(console, OUTPUT_WINDOW);
         this.#flooded ||= state.unacknowledged >= OUTPUT_WINDOW;
       }

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { WRITE_MAX } from "../../src/protocol.js";
+import { VmConsole } from "../../src/vm/console.js";
+
+/** A console whose guest takes what `take` resolves for. */
+function guest(take = async () => {}) {
+  let read = "";
+  const console = new VmConsole(0, async (bytes) => {
+    await take(bytes);
+    read += new TextDecoder().decode(bytes);
+  }, () => {});
+  return { console, read: () => read };
+}
+
+test("one stream after the other can be piped into a console", async () => {
+  const { console, read } = guest();
+  for (const line of ["first\n", "second\n"]) await new Blob([line]).stream().pipeTo(console.writable);
+  assert.equal(read(), "first\nsecond\n");
+  assert.equal(console.writable, console.writable, "an open stream is the same each time");
+});
+
+test("a stream that was aborted stops at its next piece and makes way for another at once", async () => {
+  let go;
+  const { console, read } = guest((bytes) => (bytes.length === WRITE_MAX ? new Promise((resolve) => { go = resolve; }) : undefined));
+  const writer = console.writable.getWriter();
+  const write = writer.write("x".repeat(WRITE_MAX * 3));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  const aborted = writer.abort(new Error("enough"));
+  const next = console.writable.getWriter();
+  const after = next.write("after");
+  go();
+  await aborted;
+  await Promise.allSettled([write]);
+  await after;
+  assert.equal(read(), `${"x".repeat(WRITE_MAX)}after`);
+});
+
+test("a stream whose write failed makes way for another", async () => {
+  let fails = true;
+  const { console, read } = guest(async () => { if (fails) throw new Error("the machine is off"); });
+  await assert.rejects(new Blob(["lost"]).stream().pipeTo(console.writable), /the machine is off/);
+  fails = false;
+  await new Blob(["kept"]).stream().pipeTo(console.writable);
+  assert.equal(read(), "kept");
+});
+
+test("what is not bytes is refused by name, not written as its name", async () => {
+  const { console, read } = guest();
+  for (const wrong of [new Blob(["x"]), new Blob(["x"]).stream(), 5, undefined]) {
+    await assert.rejects(console.write(wrong), (error) => error instanceof TypeError && /text or a Uint8Array/.test(error.message));
+  }
+  assert.equal(read(), "");
+});
