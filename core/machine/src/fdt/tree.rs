@@ -38,6 +38,9 @@ pub struct Node {
 
 impl Node {
     /// An empty node. The root's name is empty.
+    // Not inlined, as what follows: a tree is built once, by hundreds of calls, and a page downloads
+    // them.
+    #[inline(never)]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -92,6 +95,7 @@ impl Node {
     }
 
     /// Sets a property, replacing one of this name.
+    #[inline(never)]
     pub fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
         match self.properties.iter_mut().find(|(other, _)| other == name) {
             Some((_, old)) => *old = value.into(),
@@ -101,6 +105,7 @@ impl Node {
 
     /// With a property of bytes.
     #[must_use]
+    #[inline(never)]
     pub fn bytes(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
         self.set(name, value);
         self
@@ -108,12 +113,14 @@ impl Node {
 
     /// With a property that has no value.
     #[must_use]
+    #[inline(never)]
     pub fn flag(self, name: &str) -> Self {
         self.bytes(name, [])
     }
 
     /// With a property of 32-bit cells.
     #[must_use]
+    #[inline(never)]
     pub fn cells(self, name: &str, cells: &[u32]) -> Self {
         let bytes: Vec<u8> = cells.iter().flat_map(|cell| cell.to_be_bytes()).collect();
         self.bytes(name, bytes)
@@ -121,6 +128,7 @@ impl Node {
 
     /// With a property of pairs of cells.
     #[must_use]
+    #[inline(never)]
     pub fn cells64(self, name: &str, values: &[u64]) -> Self {
         let bytes: Vec<u8> = values.iter().flat_map(|cell| cell.to_be_bytes()).collect();
         self.bytes(name, bytes)
@@ -128,12 +136,14 @@ impl Node {
 
     /// With a property that is a string.
     #[must_use]
+    #[inline(never)]
     pub fn string(self, name: &str, value: &str) -> Self {
         self.strings(name, &[value])
     }
 
     /// With a property that is a list of strings.
     #[must_use]
+    #[inline(never)]
     pub fn strings(self, name: &str, values: &[&str]) -> Self {
         let mut bytes = Vec::new();
         for value in values {
@@ -144,6 +154,7 @@ impl Node {
 
     /// With a node below.
     #[must_use]
+    #[inline(never)]
     pub fn node(mut self, child: Node) -> Self {
         self.children.push(child);
         self

@@ -43,19 +43,24 @@ impl StateHasher {
     }
 }
 
+// Not inlined: a state has hundreds of fields.
 impl Hasher for StateHasher {
+    #[inline(never)]
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
+    #[inline(never)]
     fn write_u16(&mut self, value: u16) {
         self.write(&value.to_le_bytes());
     }
 
+    #[inline(never)]
     fn write_u32(&mut self, value: u32) {
         self.write(&value.to_le_bytes());
     }
 
+    #[inline(never)]
     fn write_u64(&mut self, value: u64) {
         self.write(&value.to_le_bytes());
     }
