@@ -105,7 +105,6 @@ export class Vm extends EventTarget {
       (bytes) => this.#call("write", [i, bytes], { transfer: [bytes.buffer] }),
       (count) => this.#link.rpc.tell("ack", [i, count])));
     if (machine.agent !== undefined) this.#agent = new Agent(this.consoles[machine.agent]);
-    this.#agent?.hold(true);
   }
 
   /** @returns {VmState} */

@@ -39,14 +39,19 @@ test("a guest's reboot is told between its output and the next guest's", { skip:
   t.after(() => server.close());
   const { Session } = await import("../../src/worker/session.js");
   const events = [];
-  const session = new Session((event) => events.push(event));
+  let seen = () => {};
+  const enough = new Promise((resolve) => { seen = resolve; });
+  const session = new Session((event) => {
+    events.push(event);
+    if (events.length > 30) seen();
+  });
   t.after(() => session.dispose());
   await session.create({
     protocol: 1, wasmUrl: `http://127.0.0.1:${server.address().port}/m.wasm`, persist: null,
     machine: { virtarium: 1, title: "t", memory: 16 << 20, cpus: 1, append: "", kernel: { bytes: REBOOTS }, disks: [], consoles: 1, rng: true },
   });
   await session.start();
-  for (let i = 0; i < 1000 && events.filter(({ event }) => event === "reset").length < 3; i++) await new Promise((resolve) => setTimeout(resolve, 5));
+  await enough;
   await session.pause();
   const said = events.filter(({ event }) => event === "output" || event === "reset").map(({ event, bytes }) => (event === "reset" ? "reset" : String.fromCharCode(...bytes)));
   assert.deepEqual(said.slice(0, 6), ["x", "reset", "x", "reset", "x", "reset"]);

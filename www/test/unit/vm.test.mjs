@@ -84,6 +84,22 @@ test("a guest that reboots boots again: what ran fails, and the next command wai
   assert.equal(worker.written(1).some((text) => text.startsWith("\x03")), false, "the new guest has nothing to interrupt");
 });
 
+test("an upload that a reboot breaks off leaves the new guest alone", async (t) => {
+  const { vm, worker } = await machine(t);
+  worker.say("state", { state: "running" });
+  const upload = vm.upload("/root/file", "content");
+  await settled();
+  worker.shell("");
+  await settled();
+  assert.match(worker.written(1).at(-1), /: >'\\''\/root\/\.upload-/);
+  worker.shell("");
+  while (!worker.written(1).at(-1).includes("base64 -d")) await settled();
+  const before = worker.written(1).length;
+  worker.say("reset");
+  await assert.rejects(upload, { code: "aborted", message: "the guest has restarted" });
+  assert.equal(worker.written(1).length, before);
+});
+
 test("a machine whose file has no `ready` is ready when its terminal shows something, each time", async (t) => {
   const { vm, worker, states } = await machine(t);
   worker.say("state", { state: "running" });
@@ -152,6 +168,10 @@ test("`ready` is the guest's text, and no pattern", async (t) => {
   worker.print("+$ ");
   assert.equal(vm.ready, true);
   worker.say("reset");
+  worker.print("log");
+  worker.say("reset");
+  worker.print("in: ");
+  assert.equal(vm.ready, false, "half of it was another guest's");
   worker.print("login: ");
   assert.equal(vm.ready, true);
 });
