@@ -3,10 +3,11 @@ import fs from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 import { ERROR_CODES } from "../../src/protocol.js";
-import { build, found, launch, one, policy, serve, until } from "./lab.mjs";
+import {
+  SIZES, build, focused, found, item, launch, one, open as openPage, policy, press, running, serve, shows, start, until,
+} from "./lab.mjs";
 
 const AXE = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 let dir;
 
 before(async () => { dir = await build(undefined, ["--single"]); });
@@ -20,40 +21,10 @@ for (const which of found) {
     before(async () => { browser = await launch(which); });
     after(() => browser?.close());
 
-    /** A page for a test; what it complains about fails the test. */
-    async function open(t, html, { size = SIZES.desktop, path = "/page", expected = [], ...how } = {}) {
-      const site = await serve(dir, html ? { [path]: html } : {}, how);
-      const page = await browser.newPage();
-      const complaints = [];
-      page.on("pageerror", (error) => complaints.push(error.message));
-      page.on("console", (message) => { if (message.type() === "error") complaints.push(message.text()); });
-      await page.setViewport(size);
-      await page.goto(site.origin + path);
-      if (how.wait !== false) await page.evaluate(() => customElements.whenDefined("virtarium-vm").then(() => {}));
-      t.after(async () => {
-        await page.close();
-        site.close();
-        assert.deepEqual(complaints.filter((text) => !expected.some((pattern) => pattern.test(text))), []);
-      });
-      return { page, site, complaints, shot: (name) => shot(page, `${name}-${which.name}`) };
-    }
-
-    const press = (page, selector) => page.evaluate((s) => vm.shadowRoot.querySelector(s).click(), selector);
-    const item = (page, label) => page.evaluate((l) => {
-      vm.shadowRoot.querySelector("[aria-label=Menu]").click();
-      [...vm.shadowRoot.querySelectorAll(".item")].find((button) => button.textContent.startsWith(l)).click();
-    }, label);
-    const running = (page) => until(page, () => vm.state === "running");
-    const start = async (page) => {
-      await press(page, ".start");
-      await running(page);
+    const open = async (t, html, how) => {
+      const opened = await openPage(t, { browser, dir }, html, how);
+      return { ...opened, shot: (name) => shot(opened.page, `${name}-${which.name}`) };
     };
-    const shows = (page, text) => until(page, (t) => vm.terminalText.includes(t), text);
-    const focused = (page) => page.evaluate(() => {
-      let at = document.activeElement;
-      while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
-      return `${at?.tagName.toLowerCase()}.${at?.className}`;
-    });
 
     test("a click starts the machine, keys reach it, and its output is on the screen", async (t) => {
       const { page } = await open(t, one());

@@ -1,6 +1,7 @@
 // A place for tests of the element: the built files with the worker that has no machine, a server
 // on loopback, and the two browsers, driven over WebDriver BiDi.
 
+import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import fs from "node:fs";
 import http from "node:http";
@@ -12,6 +13,8 @@ import puppeteer from "puppeteer-core";
 
 const WWW = fileURLToPath(new URL("../..", import.meta.url));
 const TYPES = { ".js": "text/javascript", ".html": "text/html; charset=utf-8", ".css": "text/css", ".json": "application/json", ".wasm": "application/wasm" };
+
+export const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 
 /** The policy of the README, for a page and its files on one origin. */
 export const policy = (origin) => [
@@ -93,3 +96,49 @@ export async function until(page, test, ...args) {
     await new Promise((resolve) => setTimeout(resolve, 40));
   }
 }
+
+/**
+ * A page for a test; what it complains about fails the test.
+ * @param {import("node:test").TestContext} t
+ * @param {{browser: import("puppeteer-core").Browser, dir: string}} place
+ */
+export async function open(t, { browser, dir }, html, { size = SIZES.desktop, path = "/page", expected = [], ...how } = {}) {
+  const site = await serve(dir, html ? { [path]: html } : {}, how);
+  const page = await browser.newPage();
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => { if (message.type() === "error") complaints.push(message.text()); });
+  await page.setViewport(size);
+  await page.goto(site.origin + path);
+  if (how.wait !== false) await page.evaluate(() => customElements.whenDefined("virtarium-vm").then(() => {}));
+  t.after(async () => {
+    await page.close();
+    site.close();
+    assert.deepEqual(complaints.filter((text) => !expected.some((pattern) => pattern.test(text))), []);
+  });
+  return { page, site, complaints };
+}
+
+export const press = (page, selector) => page.evaluate((s) => vm.shadowRoot.querySelector(s).click(), selector);
+
+/** Chooses from the menu. */
+export const item = (page, label) => page.evaluate((l) => {
+  vm.shadowRoot.querySelector("[aria-label=Menu]").click();
+  [...vm.shadowRoot.querySelectorAll(".item")].find((button) => button.textContent.startsWith(l)).click();
+}, label);
+
+export const running = (page) => until(page, () => vm.state === "running");
+
+export async function start(page) {
+  await press(page, ".start");
+  await running(page);
+}
+
+export const shows = (page, text) => until(page, (t) => vm.terminalText.includes(t), text);
+
+/** What has the focus, within the element too. */
+export const focused = (page) => page.evaluate(() => {
+  let at = document.activeElement;
+  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  return `${at?.tagName.toLowerCase()}.${at?.className}`;
+});
