@@ -139,11 +139,11 @@ export class Actions {
 
   /**
    * What a button of a failure's panel does.
+   * @param {VmError} error  the one that is shown
    * @param {FailureAction} action
    * @param {HTMLButtonElement} button
    */
-  async mend(action, button) {
-    const error = /** @type {VmError} */ (this.#session.error);
+  async mend(error, action, button) {
     if (action === "details") {
       const text = details(error, this.#facts());
       await navigator.clipboard.writeText(text).then(() => { button.textContent = "Copied"; }, async () => {

@@ -51,7 +51,7 @@ export class Session {
   }
 
   /**
-   * Loads the machine, if there is none.
+   * Loads the machine, if there is none. Who calls need not show the failure: that is done.
    * @param {{steal?: boolean, discard?: string[]}} [how]
    * @returns {Promise<void>}
    */
@@ -71,12 +71,12 @@ export class Session {
     this.#starting = true;
     try {
       if (!this.vm) await this.load(how);
-      await this.vm?.start();
-    } catch (error) {
-      this.#fail(asVmError(error));
+    } catch {
+      return;
     } finally {
       this.#starting = false;
     }
+    await this.#try((vm) => vm.start());
   }
 
   async pause() { await this.#try((vm) => vm.pause()); }
@@ -114,14 +114,19 @@ export class Session {
         onProgress: (event) => this.#control === control && this.#on.progress(event),
         onDisk: (event) => this.#control === control && this.#disk(event),
       });
-      if (this.#control !== control) return void vm.dispose();
+      if (this.#control !== control) {
+        void vm.dispose();
+        throw new VmError("aborted", "the element has another machine now");
+      }
       this.vm = vm;
       this.#listen(vm);
       this.#on.created(vm);
       if (!this.#starting) this.#set("created");
     } catch (error) {
+      const why = asVmError(error);
       // Who broke it off has something else in mind already.
-      if (this.#control === control) throw error;
+      if (this.#control === control) this.#fail(why);
+      throw why;
     }
   }
 

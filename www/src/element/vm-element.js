@@ -267,7 +267,7 @@ export class VirtariumVm extends HTMLElement {
       if (this.#session.phase !== "idle" || !this.isConnected) return;
       if (this.#own.autostart) return void this.start();
       void this.#openTerminal();
-      this.#session.load().catch((error) => this.#onError(error));
+      this.#session.load().catch(() => {});
     };
     const seen = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
@@ -417,7 +417,7 @@ export class VirtariumVm extends HTMLElement {
   /** @param {VmError} error */
   #showFailure(error) {
     const canExport = Boolean(this.vm && this.vm.state !== "crashed" && this.vm.disks.length > 0);
-    showFailure(this.#view.panel, error, (action, button) => void this.#actions.mend(action, button), this.#view, canExport);
+    showFailure(this.#view.panel, error, (action, button) => void this.#actions.mend(error, action, button), this.#view, canExport);
     const typing = this.#view.terminal.contains(this.shadowRoot?.activeElement ?? null);
     this.#view.terminal.inert = true;
     if (typing) this.#view.panel.querySelector("button")?.focus();

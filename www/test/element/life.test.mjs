@@ -1,0 +1,68 @@
+// What becomes of a machine: starts, pauses, failures and changes that meet each other.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { build, found, launch, one, open as openPage, press, running, start, until } from "./lab.mjs";
+
+let dir;
+
+before(async () => { dir = await build(); });
+after(() => dir && fs.rmSync(dir, { recursive: true }));
+
+if (found.length === 0) test("the element's life in browsers", { skip: "no browser" }, () => {});
+
+for (const which of found) {
+  describe(which.name, { timeout: 600000 }, () => {
+    let browser;
+    before(async () => { browser = await launch(which); });
+    after(() => browser?.close());
+    const open = (t, html, how) => openPage(t, { browser, dir }, html, how);
+
+    /** Another element in place of the page's, and what it says from its beginning. */
+    const renew = (page, attributes) => page.evaluate((all) => {
+      vm.remove();
+      const next = document.createElement("virtarium-vm");
+      next.id = "vm";
+      globalThis.seen = [];
+      next.addEventListener("vm-state", (event) => seen.push(event.detail.state));
+      next.addEventListener("vm-error", (event) => seen.push(`error ${event.detail.code}`));
+      for (const [name, value] of Object.entries(all)) next.setAttribute(name, value);
+      document.querySelector("main").append(next);
+    }, { src: "/machines/test.json", ...attributes });
+    const seen = (page) => page.evaluate(() => seen);
+    const pressWord = (page, word) => page.evaluate((w) => [...vm.shadowRoot.querySelectorAll("button")].find((b) => b.textContent === w).click(), word);
+
+    test("a machine that fails while it is loaded ahead has failed, once", async (t) => {
+      const { page } = await open(t, one());
+      await renew(page, { loading: "eager", append: "mock.fail=not-found" });
+      await until(page, () => !vm.shadowRoot.querySelector("[part=panel]").hidden);
+      assert.deepEqual(await page.evaluate(() => ({ state: vm.state, flag: vm.matches(":state(failed)"), code: vm.error.code,
+        start: vm.shadowRoot.querySelector(".tool").disabled })), { state: "failed", flag: true, code: "not-found", start: false });
+      assert.deepEqual(await seen(page), ["idle", "loading", "failed", "error not-found"]);
+      await page.evaluate(() => { navigator.clipboard.writeText = async (text) => { globalThis.copied = text; }; });
+      await pressWord(page, "Copy details");
+      await until(page, () => /^not-found: the mock fails/.test(globalThis.copied ?? ""));
+    });
+
+    test("a machine that is loaded ahead can be broken off, and then started", async (t) => {
+      const { page } = await open(t, one());
+      await renew(page, { loading: "eager", append: "mock.hold=kernel" });
+      await until(page, () => /50 %/.test(vm.shadowRoot.querySelector(".loads").textContent));
+      await pressWord(page, "Cancel");
+      await until(page, () => vm.state === "idle");
+      assert.deepEqual(await page.evaluate(() => ["panel", "poster"].map((part) => vm.shadowRoot.querySelector(`[part=${part}]`).hidden)), [true, false]);
+      await page.evaluate(() => { vm.kernelAppend = ""; });
+      await start(page);
+      assert.deepEqual(await seen(page), ["idle", "loading", "idle", "loading", "booting", "running"]);
+    });
+
+    test("who starts a machine while it is loaded ahead hears of its failure once", async (t) => {
+      const { page } = await open(t, one());
+      await renew(page, { loading: "eager", append: "mock.fail=integrity mock.slow=30" });
+      await until(page, () => vm.state === "loading");
+      await page.evaluate(() => vm.start().catch(() => {}));
+      assert.deepEqual(await seen(page), ["idle", "loading", "failed", "error integrity"]);
+    });
+  });
+}
