@@ -214,8 +214,11 @@ const calls = {
     setState("created");
     return { disks, consoles: options.machine.consoles };
   },
-  start: () => (state === "paused" ? setState("running") : void boot()),
-  pause: () => setState("paused"),
+  start() {
+    if (state === "paused") setState("running");
+    else if (state !== "running") void boot();
+  },
+  pause() { if (state === "running") setState("paused"); },
   reset: () => (state === "off" ? void boot() : restart()),
   stop() { boots++; setState("off"); },
   suspend() { suspended = true; },

@@ -1,6 +1,6 @@
 /** @import { DiskEvent, ProgressEvent } from "../protocol.js" */
 /** @import { VmOptions } from "../vm/vm.js" */
-import { VmError, asVmError } from "../vm/errors.js";
+import { VmError, asVmError, throwIfAborted } from "../vm/errors.js";
 import { Vm } from "../vm/vm.js";
 
 /** @typedef {"idle"|"loading"|"created"|"booting"|"running"|"paused"|"off"|"crashed"|"failed"} Phase */
@@ -36,8 +36,12 @@ export class Session {
   #creating;
   #options;
   #alone;
-  /** It is to run as soon as it is loaded, and what is shown goes from `loading` to `booting`. */
-  #starting = false;
+  /** It is to run as soon as it is loaded: what is shown goes from `loading` to `booting`. */
+  #wanted = false;
+  /** @type {Promise<void>|undefined} */
+  #starting;
+  /** The end of the machine before, which may still have the disks. @type {Promise<void>|undefined} */
+  #ending;
 
   /**
    * @param {() => VmOptions & import("../vm/machine.js").MachineChanges} options
@@ -56,31 +60,64 @@ export class Session {
    * @returns {Promise<void>}
    */
   load(how = {}) {
-    this.#creating ??= this.#load(how).finally(() => { this.#creating = undefined; });
-    return this.#creating;
+    if (this.vm) return Promise.resolve();
+    if (this.#creating) return this.#creating;
+    const control = new AbortController();
+    this.#control = control;
+    const creating = this.#create(control, how).finally(() => {
+      if (this.#creating === creating) this.#creating = undefined;
+    });
+    this.#creating = creating;
+    this.#set("loading");
+    return creating;
   }
 
   /**
    * Runs the machine, whatever state it is in. A guest that has lost its disks to another tab
    * begins anew when it takes them back: they have changed.
    * @param {{steal?: boolean, discard?: string[]}} [how]
+   * @returns {Promise<void>}
    */
-  async start(how = {}) {
-    if (this.phase === "failed" || this.phase === "crashed") await this.discard();
+  start(how = {}) {
+    if (this.phase === "failed" || this.phase === "crashed") void this.discard();
     this.#claim();
-    this.#starting = true;
+    if (this.vm) return this.#try((vm) => vm.start());
+    this.#wanted = true;
+    // Who hears that it loads may ask for it too.
+    const loaded = this.load(how);
+    if (this.#starting) return this.#starting;
+    const starting = this.#runAfter(loaded).finally(() => {
+      if (this.#starting === starting) this.#starting = undefined;
+    });
+    this.#starting = starting;
+    return starting;
+  }
+
+  /** @param {Promise<void>} loaded */
+  async #runAfter(loaded) {
     try {
-      if (!this.vm) await this.load(how);
+      await loaded;
     } catch {
       return;
-    } finally {
-      this.#starting = false;
     }
+    if (!this.#wanted) return this.#set("created");
+    this.#wanted = false;
     await this.#try((vm) => vm.start());
   }
 
-  async pause() { await this.#try((vm) => vm.pause()); }
-  async stop() { await this.#try((vm) => vm.stop()); }
+  /** A machine that is not loaded yet will not run then. */
+  async pause() {
+    this.#wanted = false;
+    running.delete(this);
+    await this.#try((vm) => vm.pause());
+  }
+
+  /** Gives up the loading too. */
+  async stop() {
+    this.cancel();
+    await this.#creating?.catch(() => {});
+    await this.#try((vm) => vm.stop());
+  }
 
   async reset() {
     if (!this.vm || this.phase === "crashed") return this.start();
@@ -89,26 +126,30 @@ export class Session {
   }
 
   /** Gives up the loading. */
-  cancel() { this.#control?.abort(); }
+  cancel() {
+    if (!this.vm) this.#control?.abort();
+  }
 
   /** Ends the machine; the session is as new. */
   async discard() {
     const { vm } = this;
-    this.vm = undefined;
-    this.error = undefined;
-    this.#control?.abort();
-    this.#control = undefined;
+    this.cancel();
+    this.#ending = Promise.all([this.#ending, vm?.dispose(), this.#creating?.catch(() => {})]).then(() => {});
+    this.vm = this.error = this.#control = this.#creating = this.#starting = undefined;
+    this.#wanted = false;
     running.delete(this);
     this.#set("idle");
-    await vm?.dispose();
+    await this.#ending;
   }
 
-  /** @param {{steal?: boolean, discard?: string[]}} how */
-  async #load({ steal = false, discard }) {
-    const control = new AbortController();
-    this.#control = control;
-    this.#set("loading");
+  /**
+   * @param {AbortController} control
+   * @param {{steal?: boolean, discard?: string[]}} how
+   */
+  async #create(control, { steal = false, discard }) {
     try {
+      await this.#ending;
+      throwIfAborted(control.signal);
       const vm = await Vm.create({
         ...this.#options(), steal, discard, signal: control.signal,
         onProgress: (event) => this.#control === control && this.#on.progress(event),
@@ -121,7 +162,7 @@ export class Session {
       this.vm = vm;
       this.#listen(vm);
       this.#on.created(vm);
-      if (!this.#starting) this.#set("created");
+      if (!this.#wanted) this.#set("created");
     } catch (error) {
       const why = asVmError(error);
       // Who broke it off has something else in mind already.
@@ -178,6 +219,7 @@ export class Session {
 
   /** @param {VmError} error */
   #fail(error) {
+    this.#wanted = false;
     if (error.code === "aborted" && (!this.vm || this.vm.state === "disposed")) {
       running.delete(this);
       return this.#set("idle");

@@ -24,9 +24,9 @@ for (const which of found) {
       vm.remove();
       const next = document.createElement("virtarium-vm");
       next.id = "vm";
-      globalThis.seen = [];
-      next.addEventListener("vm-state", (event) => seen.push(event.detail.state));
-      next.addEventListener("vm-error", (event) => seen.push(`error ${event.detail.code}`));
+      const mine = globalThis.seen = [];
+      next.addEventListener("vm-state", (event) => mine.push(event.detail.state));
+      next.addEventListener("vm-error", (event) => mine.push(`error ${event.detail.code}`));
       for (const [name, value] of Object.entries(all)) next.setAttribute(name, value);
       document.querySelector("main").append(next);
     }, { src: "/machines/test.json", ...attributes });
@@ -63,6 +63,65 @@ for (const which of found) {
       await until(page, () => vm.state === "loading");
       await page.evaluate(() => vm.start().catch(() => {}));
       assert.deepEqual(await seen(page), ["idle", "loading", "failed", "error integrity"]);
+    });
+
+    test("of two machines that load only the one that was started last runs", async (t) => {
+      const { page } = await open(t, one('append="mock.slow=30"', "", '<virtarium-vm id="two" src="/machines/second.json"></virtarium-vm>'));
+      await press(page, ".start");
+      await until(page, () => vm.state === "loading");
+      await page.evaluate(() => two.start());
+      await until(page, () => vm.state === "created" && two.state === "running");
+      await start(page);
+      assert.equal(await page.evaluate(() => two.state), "paused");
+    });
+
+    test("of two machines that start by themselves one runs", async (t) => {
+      const { page } = await open(t, one("autostart", "", '<virtarium-vm id="two" src="/machines/second.json" autostart></virtarium-vm>'));
+      await until(page, () => [vm, two].filter(({ state }) => state === "running").length === 1);
+      await until(page, () => [vm, two].filter(({ state }) => state === "created" || state === "paused").length === 1);
+    });
+
+    test("a pause while the machine loads is not lost, and a start after it counts", async (t) => {
+      const { page } = await open(t, one('append="mock.slow=30"'));
+      await renew(page, { append: "mock.slow=30" });
+      const states = await page.evaluate(async () => {
+        const started = vm.start().catch(() => {});
+        await vm.pause();
+        await started;
+        return [...seen];
+      });
+      assert.deepEqual(states, ["idle", "loading", "created"]);
+      await start(page);
+      await renew(page, { append: "mock.slow=30" });
+      await page.evaluate(async () => {
+        vm.addEventListener("vm-state", ({ detail }) => { if (detail.state === "loading") void vm.start(); });
+        void vm.start().catch(() => {});
+        await vm.pause();
+        await vm.start();
+      });
+      await running(page);
+      assert.deepEqual(await seen(page), ["idle", "loading", "booting", "running"]);
+    });
+
+    test("a stop while the machine loads gives it up", async (t) => {
+      const { page } = await open(t, one('append="mock.hold=kernel"'));
+      await press(page, ".start");
+      await until(page, () => /50 %/.test(vm.shadowRoot.querySelector(".loads").textContent));
+      await page.evaluate(() => vm.stop());
+      assert.equal(await page.evaluate(() => vm.state), "idle");
+    });
+
+    test("another machine that is started while one loads is the one that runs", async (t) => {
+      const { page } = await open(t, one('append="mock.hold=kernel"'));
+      await press(page, ".start");
+      await until(page, () => /50 %/.test(vm.shadowRoot.querySelector(".loads").textContent));
+      await page.evaluate(() => {
+        vm.kernelAppend = "";
+        vm.src = "/machines/second.json";
+        return vm.start();
+      });
+      await running(page);
+      assert.equal(await page.evaluate(() => vm.vm.machine.title), "Second Linux");
     });
   });
 }
