@@ -45,10 +45,12 @@ export class VirtariumVm extends HTMLElement {
   readonly error: VmError | undefined;
   readonly terminalText: string;
 
+  /** Loads the machine if need be, and runs it; rejects, with `aborted` where somebody else wanted otherwise meanwhile. */
   start(): Promise<void>;
   pause(): Promise<void>;
   reset(): Promise<void>;
   stop(): Promise<void>;
+  /** Asks the guest to switch itself off, or the user whether to pull the plug. */
   powerOff(): Promise<void>;
   send: Vm["send"];
   expect: Vm["expect"];

@@ -7,6 +7,7 @@ import { VmError } from "../vm/errors.js";
 import { formatSize } from "../vm/size.js";
 import { ask, chooseFiles, saveFile } from "./dialogs.js";
 import { details } from "./panel.js";
+import { quietly } from "./session.js";
 import { plain } from "./text.js";
 
 /** How long a guest has to power itself off before the page offers to pull the plug. */
@@ -56,14 +57,14 @@ export class Actions {
       title: "Restart the machine?", text: ["As by its reset button: what the guest has not yet saved to its disk is lost."],
       buttons: [{ label: "Restart", value: "yes", look: "main" }],
     });
-    if (answer) await this.#session.reset();
+    if (answer) await quietly(this.#session.reset());
   }
 
   /** Asks the guest to switch itself off, or the user. */
   async powerOff() {
     const { vm, phase } = this.#session;
     if (!vm) return;
-    const plug = { label: "Switch off now", press: () => void this.#session.stop() };
+    const plug = { label: "Switch off now", press: () => void quietly(this.#session.stop()) };
     const paused = phase === "paused";
     if (!vm.hasAgent || !vm.ready || paused) {
       const answer = await ask(this.#dialog, {

@@ -1,6 +1,7 @@
 /** @import { Section } from "./menu.js" */
 import { formatSize } from "../vm/size.js";
 import { STORAGE } from "./failures.js";
+import { quietly } from "./session.js";
 
 /**
  * What the menu holds now.
@@ -18,10 +19,10 @@ export function menuSections(host, { session, terminal, files, actions }) {
   /** @type {Section[]} */
   const sections = [
     { heading: "Machine", items: [
-      phase === "running" || phase === "booting" ? { label: "Pause", press: () => session.pause() }
-        : { label: phase === "paused" ? "Continue" : "Start", press: () => own.start(), disabled: phase === "loading" },
+      phase === "running" || phase === "booting" ? { label: "Pause", press: () => quietly(session.pause()) }
+        : { label: phase === "paused" ? "Continue" : "Start", press: () => quietly(own.start()), disabled: phase === "loading" },
       { label: "Restart…", press: () => actions.reset(), disabled: !on },
-      { label: "Power off", press: () => actions.powerOff(), disabled: !on },
+      { label: "Power off", press: () => quietly(actions.powerOff()), disabled: !on },
     ] },
     { heading: "Files", items: [
       { label: "Put files into the machine…", press: () => files.chooseAndUpload(), disabled: !files.possible, mark: file },

@@ -5,6 +5,13 @@ import { Vm } from "../vm/vm.js";
 
 /** @typedef {"idle"|"loading"|"created"|"booting"|"running"|"paused"|"off"|"crashed"|"failed"} Phase */
 
+/**
+ * For those who have no use for the outcome: a failure is shown.
+ * @param {Promise<unknown>} promise
+ * @returns {Promise<void>}
+ */
+export const quietly = (promise) => promise.then(() => {}, () => {});
+
 /** Sessions whose machine runs, or is about to. @type {Set<Session>} */
 const running = new Set();
 
@@ -73,7 +80,8 @@ export class Session {
   }
 
   /**
-   * Runs the machine, whatever state it is in. A guest that has lost its disks to another tab
+   * Runs the machine, whatever state it is in; rejects where it does not come to that, with
+   * `aborted` if that was somebody's wish. A guest that has lost its disks to another tab
    * begins anew when it takes them back: they have changed.
    * @param {{steal?: boolean, discard?: string[]}} [how]
    * @returns {Promise<void>}
@@ -81,7 +89,7 @@ export class Session {
   start(how = {}) {
     if (this.phase === "failed" || this.phase === "crashed") void this.discard();
     this.#claim();
-    if (this.vm) return this.#try((vm) => vm.start());
+    if (this.vm) return this.#do((vm) => vm.start());
     this.#wanted = true;
     // Who hears that it loads may ask for it too.
     const loaded = this.load(how);
@@ -95,34 +103,33 @@ export class Session {
 
   /** @param {Promise<void>} loaded */
   async #runAfter(loaded) {
-    try {
-      await loaded;
-    } catch {
-      return;
+    await loaded;
+    if (!this.#wanted) {
+      this.#set("created");
+      throw new VmError("aborted", "the machine was paused before it ran");
     }
-    if (!this.#wanted) return this.#set("created");
     this.#wanted = false;
-    await this.#try((vm) => vm.start());
+    await this.#do((vm) => vm.start());
   }
 
   /** A machine that is not loaded yet will not run then. */
   async pause() {
     this.#wanted = false;
     running.delete(this);
-    await this.#try((vm) => vm.pause());
+    await this.#do((vm) => vm.pause());
   }
 
   /** Gives up the loading too. */
   async stop() {
     this.cancel();
     await this.#creating?.catch(() => {});
-    await this.#try((vm) => vm.stop());
+    await this.#do((vm) => vm.stop());
   }
 
   async reset() {
     if (!this.vm || this.phase === "crashed") return this.start();
     this.#claim();
-    await this.#try((vm) => vm.reset());
+    await this.#do((vm) => vm.reset());
   }
 
   /** Gives up the loading. */
@@ -201,24 +208,29 @@ export class Session {
   }
 
   /** @param {(vm: Vm) => Promise<unknown>} action */
-  async #try(action) {
+  async #do(action) {
+    const { vm } = this;
     try {
-      if (this.vm) await action(this.vm);
+      if (vm) await action(vm);
     } catch (error) {
-      this.#fail(asVmError(error));
+      const why = asVmError(error);
+      if (this.vm === vm) this.#fail(why);
+      throw why;
     }
   }
 
   /** At most one machine runs in a page, unless the page says otherwise. */
   #claim() {
     if (this.#alone()) {
-      for (const other of running) if (other !== this && other.#alone()) void other.pause();
+      for (const other of running) if (other !== this && other.#alone()) void quietly(other.pause());
     }
     running.add(this);
   }
 
   /** @param {VmError} error */
   #fail(error) {
+    // The machine says so, and so does the call that waited for it.
+    if (error === this.error) return;
     this.#wanted = false;
     if (error.code === "aborted" && (!this.vm || this.vm.state === "disposed")) {
       running.delete(this);

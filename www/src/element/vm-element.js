@@ -13,7 +13,7 @@ import { Menu } from "./menu.js";
 import { menuSections } from "./menu-items.js";
 import { showFailure } from "./panel.js";
 import { buildSearchBar } from "./searchbar.js";
-import { Session } from "./session.js";
+import { Session, quietly } from "./session.js";
 import { Status, WORDS } from "./status.js";
 import { TerminalView } from "./terminal.js";
 import { plain } from "./text.js";
@@ -143,7 +143,10 @@ export class VirtariumVm extends HTMLElement {
     if (this.isConnected) this.#rebuild();
   }
 
-  /** Loads the machine if need be, and runs it. */
+  /**
+   * Loads the machine if need be, and runs it. Rejects if it does not come to that, with `aborted`
+   * where it was broken off, paused or replaced meanwhile.
+   */
   async start() { await this.#start(); }
 
   pause() { return this.#session.pause(); }
@@ -216,7 +219,7 @@ export class VirtariumVm extends HTMLElement {
     this.#status.clear();
     this.#terminal?.clear();
     void this.#session.discard().then(() => {
-      if (this.#own.autostart && this.isConnected) void this.start();
+      if (this.#own.autostart && this.isConnected) void quietly(this.start());
     });
   }
 
@@ -239,7 +242,7 @@ export class VirtariumVm extends HTMLElement {
   /** As {@link #start}, for a user, who wants to type next. @param {{steal?: boolean, discard?: string[]}} [how] */
   #begin(how) {
     this.#wantsFocus = true;
-    return this.#start(how);
+    return quietly(this.#start(how));
   }
 
   #need() {
@@ -265,9 +268,9 @@ export class VirtariumVm extends HTMLElement {
   #whenVisible() {
     const go = () => {
       if (this.#session.phase !== "idle" || !this.isConnected) return;
-      if (this.#own.autostart) return void this.start();
+      if (this.#own.autostart) return void quietly(this.start());
       void this.#openTerminal();
-      this.#session.load().catch(() => {});
+      void quietly(this.#session.load());
     };
     const seen = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
@@ -363,9 +366,9 @@ export class VirtariumVm extends HTMLElement {
     view.tools.power.disabled = !going && phase !== "paused";
     view.terminal.inert = !view.poster.hidden || !view.loading.hidden || !view.panel.hidden;
     const code = this.vm?.exitCode;
-    this.#banner.set("state", phase === "paused" ? { words: "Paused.", buttons: [{ label: "Continue", press: () => void this.start(), main: true }] }
+    this.#banner.set("state", phase === "paused" ? { words: "Paused.", buttons: [{ label: "Continue", press: () => void quietly(this.start()), main: true }] }
       : phase === "off" ? { words: code ? `The machine is off; the guest ended with ${code}.` : "The machine is off.",
-        buttons: [{ label: "Start again", press: () => void this.start(), main: true }] } : undefined);
+        buttons: [{ label: "Start again", press: () => void quietly(this.start()), main: true }] } : undefined);
     if (phase === "idle" || phase === "off") {
       this.#banner.set("trouble", undefined);
       this.#banner.set("note", undefined);
@@ -427,10 +430,10 @@ export class VirtariumVm extends HTMLElement {
   #press(tool) {
     const { phase } = this.#session;
     switch (tool) {
-      case "run": return void (phase === "booting" || phase === "running" ? this.pause() : this.#begin());
+      case "run": return void (phase === "booting" || phase === "running" ? quietly(this.pause()) : this.#begin());
       case "start": return void this.#begin();
       case "reset": return void this.#actions.reset();
-      case "power": return void this.#actions.powerOff();
+      case "power": return void quietly(this.#actions.powerOff());
       case "search": return this.#search.open();
       case "fullscreen": return void toggleFullscreen(this).then(() => this.#onFullscreen());
       case "menu": return this.#menu.toggle();
@@ -445,10 +448,10 @@ export class VirtariumVm extends HTMLElement {
 
   /** @param {{command: string, source?: HTMLButtonElement}} event */
   #command({ command, source }) {
-    if (command === "--start") void this.start();
-    else if (command === "--pause") void this.pause();
-    else if (command === "--reset") void this.reset();
-    else if (command === "--send") void this.send((source?.value ?? "").replaceAll("\n", "\r") + "\r").catch(() => {});
+    if (command === "--start") void quietly(this.start());
+    else if (command === "--pause") void quietly(this.pause());
+    else if (command === "--reset") void quietly(this.reset());
+    else if (command === "--send") void quietly(this.send((source?.value ?? "").replaceAll("\n", "\r") + "\r"));
   }
 
   /**

@@ -93,7 +93,7 @@ for (const which of found) {
       const { page } = await open(t, one("", "<p>Read the text instead.</p>"));
       const titles = new Set();
       for (const code of ERROR_CODES.filter((code) => code !== "aborted")) {
-        await page.evaluate((c) => { vm.kernelAppend = `mock.fail=${c}`; return vm.start(); }, code);
+        await page.evaluate((c) => { vm.kernelAppend = `mock.fail=${c}`; return vm.start().catch(() => {}); }, code);
         const panel = await page.evaluate(() => {
           const box = vm.shadowRoot.querySelector("[part=panel]");
           return { hidden: box.hidden, title: box.querySelector("h2").textContent, what: box.querySelector(".what").textContent,
@@ -107,7 +107,7 @@ for (const which of found) {
         titles.add(panel.title);
       }
       assert.equal(titles.size, ERROR_CODES.length - 1);
-      await page.evaluate(() => { vm.kernelAppend = "mock.fail=no-wasm"; return vm.start(); });
+      await page.evaluate(() => { vm.kernelAppend = "mock.fail=no-wasm"; return vm.start().catch(() => {}); });
       assert.equal(await page.evaluate(() => vm.querySelector("p").checkVisibility()), true, "the author's own text is shown where nothing can run");
       await page.evaluate(() => { vm.kernelAppend = ""; return vm.start(); });
       await running(page);
@@ -118,7 +118,7 @@ for (const which of found) {
       const { page } = await open(t, one());
       const code = (name) => page.evaluate(async (n) => {
         delete globalThis[n];
-        await vm.start();
+        await vm.start().catch(() => {});
         return vm.error.code;
       }, name);
       assert.equal(await code("WebAssembly"), "no-wasm");
@@ -428,7 +428,7 @@ for (const which of found) {
         vm.workerSrc = lost;
         vm.src = vm.src.replace("test", "second");
         await new Promise((resolve) => setTimeout(resolve, 100));
-        await vm.start();
+        await vm.start().catch(() => {});
       }, `${library.origin}/none.js`);
       await until(page, () => vm.error?.code === "not-found");
     });
@@ -445,11 +445,11 @@ for (const which of found) {
     test("a policy without workers, and a worker that is not there, are told apart", async (t) => {
       const csp = (origin) => policy(origin).replace(/worker-src[^;]*/, "worker-src 'none'");
       const strict = await open(t, one(), { csp, expected: [/Content.Security.Policy|violates/i] });
-      await strict.page.evaluate(() => vm.start());
+      await strict.page.evaluate(() => vm.start().catch(() => {}));
       await until(strict.page, () => Boolean(vm.error));
       assert.equal(await strict.page.evaluate(() => vm.error.code), "csp");
       const lost = await open(t, one('worker-src="/none.js"'), { expected: [/404|MIME|none\.js|NetworkError/] });
-      await lost.page.evaluate(() => vm.start());
+      await lost.page.evaluate(() => vm.start().catch(() => {}));
       await until(lost.page, () => Boolean(vm.error));
       assert.equal(await lost.page.evaluate(() => vm.error.code), "not-found");
     });

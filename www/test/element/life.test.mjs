@@ -85,12 +85,11 @@ for (const which of found) {
       const { page } = await open(t, one('append="mock.slow=30"'));
       await renew(page, { append: "mock.slow=30" });
       const states = await page.evaluate(async () => {
-        const started = vm.start().catch(() => {});
+        const started = vm.start().catch((error) => error.code);
         await vm.pause();
-        await started;
-        return [...seen];
+        return [...seen, await started, ...seen.slice(2)];
       });
-      assert.deepEqual(states, ["idle", "loading", "created"]);
+      assert.deepEqual(states, ["idle", "loading", "aborted", "created"]);
       await start(page);
       await renew(page, { append: "mock.slow=30" });
       await page.evaluate(async () => {
@@ -122,6 +121,40 @@ for (const which of found) {
       });
       await running(page);
       assert.equal(await page.evaluate(() => vm.vm.machine.title), "Second Linux");
+    });
+
+    test("the methods tell whoever calls them of a failure, and the element's own callers hear nothing", async (t) => {
+      const { page } = await open(t, one("", "", '<button id="invoker">Start</button>'), { expected: [/404/] });
+      await page.evaluate(() => {
+        globalThis.unheard = 0;
+        addEventListener("unhandledrejection", () => { unheard++; });
+        vm.src = "/machines/none.json";
+      });
+      assert.deepEqual(await page.evaluate(() => vm.start().catch((error) => [error.code, error === vm.error])), ["not-found", true]);
+      await renew(page, { src: "/machines/none.json", autostart: "" });
+      await until(page, () => vm.state === "failed");
+      const again = async (act, ...args) => {
+        const before = (await seen(page)).length;
+        await page.evaluate(act, ...args);
+        await until(page, (n) => seen.slice(n).includes("error not-found"), before);
+      };
+      await again(() => vm.dispatchEvent(Object.assign(new Event("command"), { command: "--start" })));
+      await again(() => [...vm.shadowRoot.querySelectorAll("[part=panel] button")].find((b) => b.textContent === "Try again").click());
+      await again(() => vm.shadowRoot.querySelector("[aria-label=Start]").click());
+      await again(() => {
+        vm.shadowRoot.querySelector("[aria-label=Menu]").click();
+        [...vm.shadowRoot.querySelectorAll(".item")].find((b) => b.textContent === "Start").click();
+      });
+      await page.evaluate(() => { vm.src = "/machines/test.json"; return vm.start(); });
+      await running(page);
+      const codes = await page.evaluate(async () => {
+        vm.send("crash\r");
+        while (vm.state !== "crashed") await new Promise((resolve) => setTimeout(resolve, 20));
+        return Promise.all(["pause", "stop"].map((name) => vm[name]().catch((error) => error.code)));
+      });
+      assert.deepEqual(codes, ["crashed", "crashed"]);
+      assert.equal((await seen(page)).filter((word) => word === "error crashed").length, 1);
+      assert.equal(await page.evaluate(() => unheard), 0);
     });
   });
 }
