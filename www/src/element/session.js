@@ -141,12 +141,19 @@ export class Session {
   async discard() {
     const { vm } = this;
     this.cancel();
-    this.#ending = Promise.all([this.#ending, vm?.dispose(), this.#creating?.catch(() => {})]).then(() => {});
+    this.vm = undefined;
+    const ending = this.#forget(vm?.dispose());
+    this.#set("idle");
+    await ending;
+  }
+
+  /** @param {Promise<void>|undefined} end  when the machine has let go of its disks */
+  #forget(end) {
+    this.#ending = Promise.all([this.#ending, end, this.#creating?.catch(() => {})]).then(() => {});
     this.vm = this.error = this.#control = this.#creating = this.#starting = undefined;
     this.#wanted = false;
     running.delete(this);
-    this.#set("idle");
-    await this.#ending;
+    return this.#ending;
   }
 
   /**
@@ -186,8 +193,13 @@ export class Session {
     });
     let wasReady = false;
     on("state", ({ state }) => {
+      if (state === "disposed") {
+        // The page has disposed of it: Start makes another.
+        void this.#forget(new Promise((resolve) => vm.addEventListener("disposed", () => resolve(), { once: true })));
+        return this.#set("idle");
+      }
       // A machine that has lost its disk stays `failed`, whatever its worker still says.
-      if (state === "disposed" || this.phase === "failed") return;
+      if (this.phase === "failed") return;
       if (state === "off" || state === "crashed") running.delete(this);
       if (state !== "crashed") this.#set(state);
       if (vm.ready && !wasReady) this.#on.ready();

@@ -156,5 +156,26 @@ for (const which of found) {
       assert.equal((await seen(page)).filter((word) => word === "error crashed").length, 1);
       assert.equal(await page.evaluate(() => unheard), 0);
     });
+
+    test("a machine that the page disposes of is gone, and Start makes another", async (t) => {
+      const { page } = await open(t, one());
+      await start(page);
+      const gone = await page.evaluate(async () => {
+        globalThis.first = vm.vm;
+        await first.dispose();
+        return { state: vm.state, none: vm.vm === undefined, poster: !vm.shadowRoot.querySelector(".poster").hidden };
+      });
+      assert.deepEqual(gone, { state: "idle", none: true, poster: true });
+      await start(page);
+      await page.evaluate(async () => {
+        globalThis.order = [];
+        vm.vm.addEventListener("disposed", () => order.push("disposed"));
+        vm.addEventListener("vm-progress", () => order.push("progress"));
+        void vm.vm.dispose();
+        await vm.start();
+      });
+      await running(page);
+      assert.deepEqual(await page.evaluate(() => [...new Set(order)]), ["disposed", "progress"], "the old one lets go of its disks first");
+    });
   });
 }
