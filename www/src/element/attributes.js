@@ -74,8 +74,9 @@ export function defineProperties(type) {
  */
 export function upgradeProperties(element, more) {
   const own = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (element));
-  for (const name of [...Object.keys(ATTRIBUTES), ...more]) {
-    if (!Object.hasOwn(element, name)) continue;
+  // In the order in which they were set: of some the last one counts.
+  for (const name of Object.keys(element)) {
+    if (!Object.hasOwn(ATTRIBUTES, name) && !more.includes(name)) continue;
     const value = own[name];
     delete own[name];
     own[name] = value;

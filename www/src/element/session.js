@@ -42,6 +42,8 @@ export class Session {
   /** @type {Promise<void>|undefined} */
   #creating;
   #options;
+  /** Of the machine that is there. @type {Record<string, unknown>} */
+  #built = {};
   #alone;
   /** It is to run as soon as it is loaded: what is shown goes from `loading` to `booting`. */
   #wanted = false;
@@ -87,7 +89,9 @@ export class Session {
    * @returns {Promise<void>}
    */
   start(how = {}) {
-    if (this.phase === "failed" || this.phase === "crashed") void this.discard();
+    const ended = this.phase === "failed" || this.phase === "crashed";
+    const fresh = this.phase === "off" || this.phase === "created";
+    if (ended || (fresh && this.#changed())) void this.discard();
     this.#claim();
     if (this.vm) return this.#do((vm) => vm.start());
     this.#wanted = true;
@@ -127,7 +131,7 @@ export class Session {
   }
 
   async reset() {
-    if (!this.vm || this.phase === "crashed") return this.start();
+    if (!["booting", "running", "paused"].includes(this.phase)) return this.start();
     this.#claim();
     await this.#do((vm) => vm.reset());
   }
@@ -164,8 +168,10 @@ export class Session {
     try {
       await this.#ending;
       throwIfAborted(control.signal);
+      const options = this.#options();
+      this.#built = { ...options };
       const vm = await Vm.create({
-        ...this.#options(), steal, discard, signal: control.signal,
+        ...options, steal, discard, signal: control.signal,
         onProgress: (event) => this.#control === control && this.#on.progress(event),
         onDisk: (event) => this.#control === control && this.#disk(event),
       });
@@ -229,6 +235,11 @@ export class Session {
       if (this.vm === vm) this.#fail(why);
       throw why;
     }
+  }
+
+  /** The next machine would be built in another way; the terminal's size is told to this one too. */
+  #changed() {
+    return Object.entries(this.#options()).some(([name, value]) => name !== "cols" && name !== "rows" && value !== this.#built[name]);
   }
 
   /** At most one machine runs in a page, unless the page says otherwise. */

@@ -76,6 +76,8 @@ export class VirtariumVm extends HTMLElement {
   #grace;
   /** @type {(() => void)[]} */
   #undo = [];
+  /** Waits until the element comes into view. @type {IntersectionObserver|undefined} */
+  #seen;
   #opening = false;
   /** Who pressed Start wants to type next. */
   #wantsFocus = false;
@@ -139,8 +141,9 @@ export class VirtariumVm extends HTMLElement {
   /** A machine as an object, instead of `src`. @returns {object|undefined} */
   get machine() { return this.#machine; }
   set machine(machine) {
-    this.#machine = machine;
-    if (this.isConnected) this.#rebuild();
+    if (!machine && !this.#machine) return;
+    this.#machine = machine ?? undefined;
+    if (this.#undo.length > 0) this.#rebuild();
   }
 
   /**
@@ -185,7 +188,7 @@ export class VirtariumVm extends HTMLElement {
     this.#listen();
     this.#look();
     this.#onPhase(this.#session.phase);
-    if (this.#own.loading === "eager" || this.#own.autostart) this.#whenVisible();
+    this.#whenVisible();
   }
 
   disconnectedCallback() {
@@ -208,9 +211,12 @@ export class VirtariumVm extends HTMLElement {
    * @param {string|null} after
    */
   attributeChangedCallback(name, before, after) {
-    if (before === after || this.#undo.length === 0) return;
+    // Of `src` and `machine` the one that was set last counts.
+    const instead = name === "src" && after !== null && this.#machine !== undefined;
+    if (instead) this.#machine = undefined;
+    if ((before === after && !instead) || this.#undo.length === 0) return;
     if (name === "src") this.#rebuild();
-    else if (name === "autostart" && after !== null) this.#whenVisible();
+    else if (name === "autostart" || name === "loading") this.#whenVisible();
     else this.#look();
   }
 
@@ -218,9 +224,8 @@ export class VirtariumVm extends HTMLElement {
   #rebuild() {
     this.#status.clear();
     this.#terminal?.clear();
-    void this.#session.discard().then(() => {
-      if (this.#own.autostart && this.isConnected) void quietly(this.start());
-    });
+    void this.#session.discard();
+    this.#whenVisible();
   }
 
   #vmOptions() {
@@ -260,17 +265,25 @@ export class VirtariumVm extends HTMLElement {
     document.addEventListener("fullscreenchange", full);
     this.#undo = [
       () => dark.removeEventListener("change", look), () => coarse.removeEventListener("change", look),
-      () => document.removeEventListener("fullscreenchange", full),
+      () => document.removeEventListener("fullscreenchange", full), () => this.#seen?.disconnect(),
       followViewport(this, this.#view.root, () => coarse.matches && this.shadowRoot?.activeElement !== null),
     ];
   }
 
+  /** Begins by itself when it comes into view, as its attributes have it now. */
   #whenVisible() {
+    this.#seen?.disconnect();
+    this.#seen = undefined;
+    if (!this.#own.autostart && this.#own.loading !== "eager") return;
     const go = () => {
-      if (this.#session.phase !== "idle" || !this.isConnected) return;
-      if (this.#own.autostart) return void quietly(this.start());
-      void this.#openTerminal();
-      void quietly(this.#session.load());
+      const { phase } = this.#session;
+      if (!this.isConnected) return;
+      if (this.#own.autostart) {
+        if (phase === "idle" || phase === "loading" || phase === "created") void quietly(this.start());
+      } else if (phase === "idle") {
+        void this.#openTerminal();
+        void quietly(this.#session.load());
+      }
     };
     const seen = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
@@ -278,7 +291,7 @@ export class VirtariumVm extends HTMLElement {
       go();
     }, { rootMargin: "200px" });
     seen.observe(this);
-    this.#undo.push(() => seen.disconnect());
+    this.#seen = seen;
   }
 
   /** In steps: no task on the page's thread may be longer than 50 ms, on a slow device too. */

@@ -177,5 +177,79 @@ for (const which of found) {
       await running(page);
       assert.deepEqual(await page.evaluate(() => [...new Set(order)]), ["disposed", "progress"], "the old one lets go of its disks first");
     });
+
+    test("what is loaded ahead follows a change of src, and loading may be set later", async (t) => {
+      const { page } = await open(t, one());
+      await page.evaluate(() => { vm.loading = "eager"; });
+      await until(page, () => vm.state === "created");
+      await page.evaluate(() => { vm.src = "/machines/second.json"; });
+      await until(page, () => vm.state === "created" && vm.vm.machine.title === "Second Linux");
+    });
+
+    test("autostart waits until the element comes into view, after a change of src too", async (t) => {
+      const { page } = await open(t, one());
+      await page.evaluate(() => {
+        vm.style.marginBlockStart = "300vh";
+        vm.autostart = true;
+        vm.src = "/machines/second.json";
+      });
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      assert.equal(await page.evaluate(() => vm.state), "idle");
+      await page.evaluate(() => vm.scrollIntoView());
+      await running(page);
+      await page.evaluate(() => { vm.src = "/machines/test.json"; });
+      await until(page, () => vm.state === "running" && vm.vm.machine.title === "Test Linux");
+    });
+
+    test("what a machine is built with counts from the next Start of one that is off", async (t) => {
+      const { page } = await open(t, one('loading="eager"'));
+      const built = () => page.evaluate(() => { const { memory, cpus } = vm.vm.machine; return `${memory >> 20} ${cpus}`; });
+      await until(page, () => vm.state === "created");
+      await page.evaluate(() => { vm.cpus = "2"; });
+      await start(page);
+      assert.equal(await built(), "64 2", "it was only loaded");
+      const first = await page.evaluateHandle(() => vm.vm);
+      await page.evaluate(async () => {
+        vm.memory = "96M";
+        await vm.pause();
+        await vm.start();
+        await vm.reset();
+      });
+      await running(page);
+      assert.equal(await built(), "64 2");
+      await page.evaluate(() => vm.stop());
+      await page.evaluate(() => vm.start());
+      await running(page);
+      assert.equal(await built(), "96 2");
+      assert.equal(await page.evaluate((was) => was.state, first), "disposed");
+      const second = await page.evaluateHandle(() => vm.vm);
+      await page.evaluate(async () => {
+        vm.cols = 90;
+        await vm.stop();
+        await vm.start();
+      });
+      assert.equal(await page.evaluate((was) => was === vm.vm, second), true, "the terminal's size is not a new machine");
+    });
+
+    test("of src and machine the one that was set last counts", async (t) => {
+      const { page } = await open(t, one());
+      const title = async (change) => {
+        await page.evaluate(change);
+        await page.evaluate(() => vm.start());
+        return page.evaluate(() => vm.vm.machine.title);
+      };
+      assert.equal(await title(() => { vm.machine = { virtarium: 1, title: "An object", kernel: "/files/kernel.gz" }; }), "An object");
+      assert.equal(await title(() => { vm.setAttribute("src", vm.src); }), "Test Linux");
+      assert.equal(await title(() => { vm.machine = { virtarium: 1, title: "Another", kernel: "/files/kernel.gz" }; vm.removeAttribute("src"); }), "Another");
+      const early = await page.evaluate(async () => {
+        const next = document.createElement("virtarium-vm");
+        next.machine = { virtarium: 1, title: "Early", kernel: "/files/kernel.gz" };
+        next.src = "/machines/second.json";
+        document.body.append(next);
+        await next.start();
+        return next.vm.machine.title;
+      });
+      assert.equal(early, "Second Linux");
+    });
   });
 }
