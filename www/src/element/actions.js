@@ -21,7 +21,7 @@ const POWER_OFF_MS = 15000;
  * @property {HTMLDialogElement} dialog
  * @property {Banner} banner
  * @property {() => void} search  opens the search
- * @property {(how?: {steal?: boolean, discard?: string[]}) => Promise<void>} begin
+ * @property {(how?: {steal?: boolean, discard?: string[]}) => Promise<void>} start
  *   starts the machine for a user who wants to type next
  * @property {() => Record<string, unknown>} facts  what the report of a failure should say
  */
@@ -32,19 +32,19 @@ export class Actions {
   #terminal;
   #dialog;
   #banner;
-  #begin;
   #facts;
   search;
+  start;
 
   /** @param {Parts} parts */
-  constructor({ session, terminal, dialog, banner, search, begin, facts }) {
+  constructor({ session, terminal, dialog, banner, search, start, facts }) {
     this.#session = session;
     this.#terminal = terminal;
     this.#dialog = dialog;
     this.#banner = banner;
-    this.#begin = begin;
     this.#facts = facts;
     this.search = search;
+    this.start = start;
   }
 
   /** @param {string} words */
@@ -161,9 +161,9 @@ export class Actions {
         text: ["The disk is then as it is on the server now. This cannot be undone."],
         buttons: [{ label: "Forget it", value: "forget", look: "danger" }],
       });
-      if (answer) await this.#begin({ discard: [disk] });
+      if (answer) await this.start({ discard: [disk] });
     } else {
-      await this.#begin({ steal: action === "steal" });
+      await this.start({ steal: action === "steal" });
     }
   }
 

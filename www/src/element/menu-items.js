@@ -20,7 +20,7 @@ export function menuSections(host, { session, terminal, files, actions }) {
   const sections = [
     { heading: "Machine", items: [
       phase === "running" || phase === "booting" ? { label: "Pause", press: () => quietly(session.pause()) }
-        : { label: phase === "paused" ? "Continue" : "Start", press: () => quietly(own.start()), disabled: phase === "loading" },
+        : { label: phase === "paused" ? "Continue" : "Start", press: () => actions.start(), disabled: phase === "loading" },
       { label: "Restart…", press: () => actions.reset(), disabled: !on },
       { label: "Power off", press: () => quietly(actions.powerOff()), disabled: !on },
     ] },

@@ -115,7 +115,7 @@ export class VirtariumVm extends HTMLElement {
     this.#search = buildSearchBar(view.search, () => this.#terminal);
     this.#actions = new Actions({
       session: this.#session, terminal: () => this.#terminal, dialog: view.dialog, banner: this.#banner,
-      search: () => this.#search.open(), begin: (how) => this.#begin(how),
+      search: () => this.#search.open(), start: (how) => this.#begin(how),
       facts: () => ({ machine: this.#status.title, src: this.#own.src, browser: navigator.userAgent }),
     });
     this.#menu = new Menu(view.menu, view.tools.menu, () => menuSections(this, {
@@ -175,8 +175,11 @@ export class VirtariumVm extends HTMLElement {
 
   /** @override */
   focus() {
-    if (this.#view.poster.hidden) this.#terminal?.focus();
-    else this.#view.start.focus();
+    const { panel, loading, poster, start } = this.#view;
+    const cover = [panel, loading].find((box) => !box.hidden);
+    if (cover) cover.querySelector("button")?.focus();
+    else if (!poster.hidden) start.focus();
+    else this.#terminal?.focus();
   }
 
   connectedCallback() {
@@ -247,7 +250,8 @@ export class VirtariumVm extends HTMLElement {
   /** As {@link #start}, for a user, who wants to type next. @param {{steal?: boolean, discard?: string[]}} [how] */
   #begin(how) {
     this.#wantsFocus = true;
-    return quietly(this.#start(how));
+    // Where it was broken off there is a poster again.
+    return quietly(this.#start(how)).then(() => this.#refocus());
   }
 
   #need() {
@@ -379,21 +383,28 @@ export class VirtariumVm extends HTMLElement {
     view.tools.power.disabled = !going && phase !== "paused";
     view.terminal.inert = !view.poster.hidden || !view.loading.hidden || !view.panel.hidden;
     const code = this.vm?.exitCode;
-    this.#banner.set("state", phase === "paused" ? { words: "Paused.", buttons: [{ label: "Continue", press: () => void quietly(this.start()), main: true }] }
+    this.#banner.set("state", phase === "paused" ? { words: "Paused.", buttons: [{ label: "Continue", press: () => void this.#begin(), main: true }] }
       : phase === "off" ? { words: code ? `The machine is off; the guest ended with ${code}.` : "The machine is off.",
-        buttons: [{ label: "Start again", press: () => void quietly(this.start()), main: true }] } : undefined);
+        buttons: [{ label: "Start again", press: () => void this.#begin(), main: true }] } : undefined);
     if (phase === "idle" || phase === "off") {
       this.#banner.set("trouble", undefined);
       this.#banner.set("note", undefined);
     }
     if (phase !== "paused" && phase !== "off") this.#say(WORDS[phase]);
     this.#look();
-    if (going && this.#wantsFocus) {
-      this.#wantsFocus = false;
-      // Not if the reader has gone on to something else meanwhile.
-      if (document.activeElement === document.body || document.activeElement === this) this.#terminal?.focus();
-    }
+    if (going) this.#refocus();
     this.#fire("vm-state", { state: phase });
+  }
+
+  /**
+   * The button that somebody has pressed has gone: its focus goes to what is there now. Not if the
+   * reader has gone on to something else meanwhile.
+   */
+  #refocus() {
+    if (!this.#wantsFocus) return;
+    this.#wantsFocus = false;
+    const at = document.activeElement;
+    if (!at || at === document.body || at === this || this.shadowRoot?.activeElement) this.focus();
   }
 
   /**
@@ -436,7 +447,8 @@ export class VirtariumVm extends HTMLElement {
     showFailure(this.#view.panel, error, (action, button) => void this.#actions.mend(error, action, button), this.#view, canExport);
     const typing = this.#view.terminal.contains(this.shadowRoot?.activeElement ?? null);
     this.#view.terminal.inert = true;
-    if (typing) this.#view.panel.querySelector("button")?.focus();
+    this.#wantsFocus ||= typing;
+    this.#refocus();
   }
 
   /** @param {import("./view.js").ToolName} tool */

@@ -1,0 +1,81 @@
+// How people and the authors of pages use the element: the keyboard, words, colours, commands.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { build, focused, found, launch, one, open as openPage, running, start, until } from "./lab.mjs";
+
+let dir;
+
+before(async () => { dir = await build(); });
+after(() => dir && fs.rmSync(dir, { recursive: true }));
+
+if (found.length === 0) test("the element's use in browsers", { skip: "no browser" }, () => {});
+
+for (const which of found) {
+  describe(which.name, { timeout: 600000 }, () => {
+    let browser;
+    before(async () => { browser = await launch(which); });
+    after(() => browser?.close());
+    const open = (t, html, how) => openPage(t, { browser, dir }, html, how);
+
+    /** By the keyboard, as somebody without a mouse does. */
+    const enter = async (page, label) => {
+      await page.evaluate((l) => [...vm.shadowRoot.querySelectorAll("button")]
+        .find((b) => b.checkVisibility() && (b.textContent === l || b.title === l)).focus(), label);
+      await page.keyboard.press("Enter");
+    };
+    const word = (page) => page.evaluate(() => vm.shadowRoot.activeElement?.textContent);
+
+    test("Start, Continue and Start again bring who pressed them to the terminal", async (t) => {
+      const { page } = await open(t, one());
+      await enter(page, "Start");
+      await running(page);
+      assert.match(await focused(page), /^textarea/);
+      await enter(page, "Pause");
+      await until(page, () => vm.state === "paused");
+      await page.evaluate(() => vm.shadowRoot.activeElement.blur());
+      await enter(page, "Continue");
+      await running(page);
+      assert.match(await focused(page), /^textarea/);
+      await page.evaluate(() => vm.stop());
+      await enter(page, "Start again");
+      await running(page);
+      assert.match(await focused(page), /^textarea/);
+      await page.evaluate(() => vm.stop());
+      await enter(page, "Menu");
+      await page.keyboard.press("Enter");
+      await running(page);
+      assert.match(await focused(page), /^textarea/, "by the menu");
+    });
+
+    test("where a start fails or is broken off, the focus is on what can be done", async (t) => {
+      const { page } = await open(t, one('append="mock.fail=offline"', "", '<button id="elsewhere">Elsewhere</button>'));
+      await enter(page, "Start");
+      await until(page, () => vm.state === "failed");
+      assert.equal(await word(page), "Try again");
+      await page.keyboard.press("Enter");
+      await until(page, () => vm.state === "loading");
+      await until(page, () => vm.state === "failed");
+      assert.equal(await word(page), "Try again");
+      await page.keyboard.press("Enter");
+      await page.evaluate(() => elsewhere.focus());
+      await until(page, () => vm.state === "failed");
+      assert.equal(await page.evaluate(() => document.activeElement.id), "elsewhere", "who has gone on is left there");
+      await page.evaluate(() => vm.focus());
+      assert.equal(await word(page), "Try again");
+      await page.evaluate(() => { vm.kernelAppend = "mock.hold=kernel"; });
+      await page.keyboard.press("Enter");
+      await until(page, () => /50 %/.test(vm.shadowRoot.querySelector(".loads").textContent));
+      await page.evaluate(() => vm.focus());
+      assert.equal(await word(page), "Cancel");
+      await page.keyboard.press("Enter");
+      await until(page, () => vm.state === "idle" && vm.shadowRoot.activeElement !== null);
+      assert.match(await focused(page), /^button\.start/);
+      await page.evaluate(() => { vm.kernelAppend = ""; });
+      await page.keyboard.press("Enter");
+      await running(page);
+      assert.match(await focused(page), /^textarea/);
+    });
+  });
+}
