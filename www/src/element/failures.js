@@ -60,8 +60,8 @@ export const FAILURES = {
     actions: ["retry", "details"],
   },
   locked: {
-    title: "The machine is open in another tab",
-    advice: "A disk can be used in one place at a time. Close the other tab, or use the machine here: it starts here, and the other one stops.",
+    title: "The machine's disk is in use elsewhere",
+    advice: "A disk can be used in one place at a time: another tab has it, or another machine of this page. Close the other one, or use the machine here: it starts here, and the other one stops.",
     actions: ["steal", "retry"],
   },
   "overlay-base": {

@@ -83,7 +83,7 @@ export class Session {
 
   /**
    * Runs the machine, whatever state it is in; rejects where it does not come to that, with
-   * `aborted` if that was somebody's wish. A guest that has lost its disks to another tab
+   * `aborted` if that was somebody's wish. A guest that has lost its disks to another machine
    * begins anew when it takes them back: they have changed.
    * @param {{steal?: boolean, discard?: string[]}} [how]
    * @returns {Promise<void>}
@@ -222,7 +222,7 @@ export class Session {
     this.#on.disk(event);
     if (event.code !== "locked" || event.recovered || !this.vm) return;
     running.delete(this);
-    this.#fail(new VmError("locked", event.error ?? "another tab has taken the disk", { detail: { disk: event.name } }));
+    this.#fail(new VmError("locked", event.error ?? "another machine has taken the disk", { detail: { disk: event.name } }));
   }
 
   /** @param {(vm: Vm) => Promise<unknown>} action */

@@ -419,7 +419,7 @@ export class VirtariumVm extends HTMLElement {
   /** @param {import("../protocol.js").DiskEvent} event */
   #onDisk(event) {
     const { name, code, recovered } = event;
-    // A disk that another tab has taken ends the machine: the session says so.
+    // A disk that another machine has taken ends this one: the session says so.
     if (recovered) {
       this.#banner.set("trouble", undefined);
     } else if (code && code !== "locked") {

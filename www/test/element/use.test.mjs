@@ -77,5 +77,13 @@ for (const which of found) {
       await running(page);
       assert.match(await focused(page), /^textarea/);
     });
+
+    test("a disk that is in use is not said to be in another tab, for it may be in this page", async (t) => {
+      const { page } = await open(t, one('append="mock.fail=locked"'));
+      await page.evaluate(() => vm.start().catch(() => {}));
+      const said = await page.evaluate(() => ["h2", "p"].map((tag) => vm.shadowRoot.querySelector(`[part=panel] ${tag}`).textContent));
+      assert.match(said[0], /^The machine's disk is in use elsewhere$/);
+      assert.match(said[1], /another tab has it, or another machine of this page/);
+    });
   });
 }
