@@ -305,10 +305,11 @@ export class VirtariumVm extends HTMLElement {
     await breathe();
     this.#opening = false;
     if (!this.isConnected) return;
+    const showSize = (/** @type {number} */ cols, /** @type {number} */ rows) => { this.#view.size.textContent = `${cols}×${rows}`; };
     const terminal = new TerminalView(this.#view.terminal, {
       data: (data) => { if (!this.#own.readonly) void this.vm?.send(data).catch(() => {}); },
       resize: (cols, rows) => {
-        this.#view.size.textContent = `${cols}×${rows}`;
+        showSize(cols, rows);
         void this.vm?.resize(cols, rows).catch(() => {});
       },
       title: (title) => {
@@ -326,6 +327,8 @@ export class VirtariumVm extends HTMLElement {
     await breathe();
     if (gone()) return;
     terminal.open();
+    // What it has from the beginning it does not tell.
+    showSize(terminal.cols, terminal.rows);
     await breathe();
     if (!gone()) this.#look();
   }

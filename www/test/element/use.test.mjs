@@ -85,5 +85,14 @@ for (const which of found) {
       assert.match(said[0], /^The machine's disk is in use elsewhere$/);
       assert.match(said[1], /another tab has it, or another machine of this page/);
     });
+
+    test("the status line shows the terminal's size from the beginning, and its changes", async (t) => {
+      const { page } = await open(t, one('cols="80" rows="24"'));
+      const size = () => page.evaluate(() => vm.shadowRoot.querySelector(".size").textContent);
+      await start(page);
+      assert.equal(await size(), "80×24");
+      await page.evaluate(() => { vm.cols = 90; });
+      await until(page, () => vm.shadowRoot.querySelector(".size").textContent === "90×24");
+    });
   });
 }
