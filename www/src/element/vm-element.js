@@ -267,7 +267,11 @@ export class VirtariumVm extends HTMLElement {
     dark.addEventListener("change", look);
     coarse.addEventListener("change", look);
     document.addEventListener("fullscreenchange", full);
+    // The colours of the terminal are read from the style, which tells nobody that it has changed.
+    const restyled = new MutationObserver(look);
+    restyled.observe(this, { attributes: true, attributeFilter: ["style", "class"] });
     this.#undo = [
+      () => restyled.disconnect(),
       () => dark.removeEventListener("change", look), () => coarse.removeEventListener("change", look),
       () => document.removeEventListener("fullscreenchange", full), () => this.#seen?.disconnect(),
       followViewport(this, this.#view.root, () => coarse.matches && this.shadowRoot?.activeElement !== null),

@@ -94,5 +94,15 @@ for (const which of found) {
       await page.evaluate(() => { vm.cols = 90; });
       await until(page, () => vm.shadowRoot.querySelector(".size").textContent === "90×24");
     });
+
+    test("the terminal follows colours that change while the machine runs", async (t) => {
+      const { page } = await open(t, (origin) => one()(origin).replace("</style>", "virtarium-vm.warm { --vm-bg: rgb(30, 20, 10); }</style>"));
+      await start(page);
+      const ground = (colour) => until(page, (c) => [...vm.shadowRoot.querySelectorAll(".xterm *")].some((node) => getComputedStyle(node).backgroundColor === c), colour);
+      await page.evaluate(() => { vm.style.setProperty("--vm-bg", "rgb(10, 20, 30)"); });
+      await ground("rgb(10, 20, 30)");
+      await page.evaluate(() => { vm.removeAttribute("style"); vm.className = "warm"; });
+      await ground("rgb(30, 20, 10)");
+    });
   });
 }
