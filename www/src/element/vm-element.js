@@ -480,10 +480,16 @@ export class VirtariumVm extends HTMLElement {
 
   /** @param {{command: string, source?: HTMLButtonElement}} event */
   #command({ command, source }) {
-    if (command === "--start") void quietly(this.start());
-    else if (command === "--pause") void quietly(this.pause());
-    else if (command === "--reset") void quietly(this.reset());
-    else if (command === "--send") void quietly(this.send((source?.value ?? "").replaceAll("\n", "\r") + "\r"));
+    const text = (source?.value ?? "").replaceAll("\n", "\r");
+    switch (command) {
+      case "--start": return void quietly(this.start());
+      case "--pause": return void quietly(this.pause());
+      case "--reset": return void quietly(this.reset());
+      case "--stop": return void quietly(this.stop());
+      case "--power-off": return void quietly(this.powerOff());
+      case "--send": return void quietly(this.send(`${text}\r`));
+      case "--type": return void quietly(this.send(text));
+    }
   }
 
   /**

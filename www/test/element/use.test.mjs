@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { build, focused, found, launch, one, open as openPage, running, start, until } from "./lab.mjs";
+import { build, focused, found, launch, one, open as openPage, running, shows, start, until } from "./lab.mjs";
 
 let dir;
 
@@ -103,6 +103,37 @@ for (const which of found) {
       await ground("rgb(10, 20, 30)");
       await page.evaluate(() => { vm.removeAttribute("style"); vm.className = "warm"; });
       await ground("rgb(30, 20, 10)");
+    });
+
+    test("a button of the page can do all that needs no answer", async (t) => {
+      const { page } = await open(t, one("", "", '<button id="invoker">Do it</button>'));
+      // Not every browser here sends the event by itself.
+      const command = (name, value = "") => page.evaluate((n, v) => {
+        invoker.value = v;
+        vm.dispatchEvent(Object.assign(new Event("command"), { command: n, source: invoker }));
+      }, name, value);
+      const state = (wanted) => until(page, (w) => vm.state === w, wanted);
+      await command("--type", "too early");
+      await command("--start");
+      await state("running");
+      await command("--type", "una");
+      await shows(page, "# una");
+      assert.doesNotMatch(await page.evaluate(() => vm.terminalText), /not found/);
+      await command("--send", "me\nuname");
+      await until(page, () => vm.terminalText.match(/Linux mock/g)?.length === 2);
+      await command("--pause");
+      await state("paused");
+      await command("--start");
+      await state("running");
+      await page.evaluate(() => { vm.addEventListener("vm-state", ({ detail }) => { globalThis.last = detail.state; }); });
+      await command("--reset");
+      await until(page, () => globalThis.last === "running");
+      await command("--power-off");
+      await until(page, () => vm.state === "off" && vm.vm.exitCode === 0);
+      await command("--start");
+      await state("running");
+      await command("--stop");
+      await until(page, () => vm.state === "off" && vm.vm.exitCode === undefined);
     });
   });
 }
