@@ -2,6 +2,7 @@
 import { formatSize } from "../vm/size.js";
 import { STORAGE } from "./failures.js";
 import { quietly } from "./session.js";
+import { webAddress } from "./text.js";
 
 /**
  * What the menu holds now.
@@ -14,6 +15,8 @@ export function menuSections(host, { session, terminal, files, actions }) {
   const { phase, vm } = session;
   const own = /** @type {HTMLElement & Record<string, any>} */ (host);
   const on = phase === "running" || phase === "booting" || phase === "paused";
+  // Whoever gives a machine on owes its user the way to the sources of the guest.
+  const sources = webAddress(vm?.machine.sources ?? "");
   const file = vm?.hasAgent ? undefined : "not in this machine";
 
   /** @type {Section[]} */
@@ -23,6 +26,7 @@ export function menuSections(host, { session, terminal, files, actions }) {
         : { label: phase === "paused" ? "Continue" : "Start", press: () => actions.start(), disabled: phase === "loading" },
       { label: "Restart…", press: () => actions.reset(), disabled: !on },
       { label: "Power off", press: () => quietly(actions.powerOff()), disabled: !on },
+      ...(sources ? [{ label: "Sources and licences", press: () => window.open(sources, "_blank", "noopener,noreferrer") }] : []),
     ] },
     { heading: "Files", items: [
       { label: "Put files into the machine…", press: () => files.chooseAndUpload(), disabled: !files.possible, mark: file },

@@ -53,7 +53,7 @@ export async function build(dir = fs.mkdtempSync(path.join(os.tmpdir(), "virtari
   await promisify(execFile)(process.execPath, [path.join(WWW, "build.mjs"), "--out", dir, "--worker", path.join(WWW, "test/mock-worker.js"), ...more]);
   fs.mkdirSync(path.join(dir, "machines"), { recursive: true });
   fs.writeFileSync(path.join(dir, "machines/test.json"), JSON.stringify(MACHINE));
-  fs.writeFileSync(path.join(dir, "machines/second.json"), JSON.stringify({ ...MACHINE, title: "Second Linux", agent: undefined }));
+  fs.writeFileSync(path.join(dir, "machines/second.json"), JSON.stringify({ ...MACHINE, title: "Second Linux", agent: undefined, sources: "../SOURCES.md" }));
   fs.writeFileSync(path.join(dir, "machines/index.json"), JSON.stringify([
     { name: "test", title: "Test Linux", url: "test.json" }, { name: "second", title: "Second Linux", url: "second.json" },
   ]));

@@ -135,5 +135,30 @@ for (const which of found) {
       await command("--stop");
       await until(page, () => vm.state === "off" && vm.vm.exitCode === undefined);
     });
+
+    test("the menu leads to the sources of the guest, where they are on the web", async (t) => {
+      const { page, site } = await open(t, (origin) => one()(origin).replace("test.json", "second.json"));
+      const entry = () => page.evaluate(() => {
+        vm.shadowRoot.querySelector("[aria-label=Menu]").click();
+        const found = [...vm.shadowRoot.querySelectorAll(".item")].find((b) => b.textContent === "Sources and licences");
+        if (found) found.click();
+        else vm.shadowRoot.querySelector("[aria-label=Menu]").click();
+        return found !== undefined;
+      });
+      await page.evaluate(() => {
+        globalThis.opened = [];
+        window.open = (...args) => { opened.push(args); return null; };
+      });
+      await start(page);
+      assert.equal(await entry(), true);
+      assert.deepEqual(await page.evaluate(() => opened), [[`${site.origin}/SOURCES.md`, "_blank", "noopener,noreferrer"]]);
+      for (const sources of [undefined, "data:text/html,<script>alert(1)</script>"]) {
+        await page.evaluate((where) => {
+          vm.machine = { virtarium: 1, kernel: "/files/kernel.gz", sources: where };
+          return vm.start();
+        }, sources);
+        assert.equal(await entry(), false, String(sources));
+      }
+    });
   });
 }
