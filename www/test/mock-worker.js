@@ -4,6 +4,7 @@
 //   mock.fail=locked       unless the disks are to be stolen
 //   mock.slow=MS           each step of loading takes so long; default 5
 //   mock.hold=PHASE        loading stops in that phase and goes no further
+//   mock.end=MS            the end of the machine takes so long
 //   mock.kind=KIND         where disks are kept
 //   mock.boot=MS           the time between lines of the boot; default 5
 // In its terminal: `crash`, `throw`, `hang`, `disk CODE`, `title TEXT`, `flood N`, `reboot`, `poweroff`.
@@ -226,7 +227,10 @@ const calls = {
     if (word("resume") === "locked") throw fail("locked");
     suspended = false;
   },
-  dispose() { setTimeout(close); },
+  async dispose() {
+    await sleep(Number(word("end", "0")));
+    setTimeout(close);
+  },
   write(/** @type {number} */ console, /** @type {Uint8Array} */ bytes) {
     if (state === "running") void (console === 0 ? terminal(bytes) : agent(bytes));
   },

@@ -1,6 +1,6 @@
 /** @import { DiskEvent, ProgressEvent } from "../protocol.js" */
 /** @import { VmOptions } from "../vm/vm.js" */
-import { VmError, asVmError, throwIfAborted } from "../vm/errors.js";
+import { VmError, asVmError, orAbort } from "../vm/errors.js";
 import { Vm } from "../vm/vm.js";
 
 /** @typedef {"idle"|"loading"|"created"|"booting"|"running"|"paused"|"off"|"crashed"|"failed"} Phase */
@@ -109,7 +109,7 @@ export class Session {
   async #runAfter(loaded) {
     await loaded;
     if (!this.#wanted) {
-      this.#set("created");
+      if (this.vm) this.#set("created");
       throw new VmError("aborted", "the machine was paused before it ran");
     }
     this.#wanted = false;
@@ -166,8 +166,7 @@ export class Session {
    */
   async #create(control, { steal = false, discard }) {
     try {
-      await this.#ending;
-      throwIfAborted(control.signal);
+      await orAbort(this.#ending ?? Promise.resolve(), control.signal);
       const options = this.#options();
       this.#built = { ...options };
       const vm = await Vm.create({

@@ -110,6 +110,19 @@ for (const which of found) {
       assert.equal(await page.evaluate(() => vm.state), "idle");
     });
 
+    test("a start can be broken off while the machine before still ends", async (t) => {
+      const { page } = await open(t, one('append="mock.end=2500"'));
+      await start(page);
+      const took = await page.evaluate(async () => {
+        vm.src = "/machines/second.json";
+        const began = performance.now();
+        const started = vm.start().catch((error) => error.code);
+        await vm.stop();
+        return [vm.state, await started, performance.now() - began < 2000];
+      });
+      assert.deepEqual(took, ["idle", "aborted", true]);
+    });
+
     test("another machine that is started while one loads is the one that runs", async (t) => {
       const { page } = await open(t, one('append="mock.hold=kernel"'));
       await press(page, ".start");
