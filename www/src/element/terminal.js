@@ -2,7 +2,7 @@ import { Terminal } from "@xterm/xterm";
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { WebLinksAddon } from "@xterm/addon-web-links";
-import { webAddress } from "./text.js";
+import { pasteable, webAddress } from "./text.js";
 import { scrollByTouch } from "./touch.js";
 
 const SCROLLBACK = 5000;
@@ -86,6 +86,12 @@ export class TerminalView {
   open() {
     const box = this.#box;
     this.#term.open(box);
+    // Before xterm.js, which hands controls on.
+    box.addEventListener("paste", (event) => {
+      event.preventDefault();
+      event.stopPropagation();
+      this.paste(event.clipboardData?.getData("text/plain") ?? "");
+    }, true);
     const area = this.#term.textarea;
     if (area) {
       area.setAttribute("aria-label", "Terminal");
@@ -146,7 +152,7 @@ export class TerminalView {
   }
 
   /** @param {string} text as the clipboard has it */
-  paste(text) { this.#term.paste(text); }
+  paste(text) { this.#term.paste(pasteable(text)); }
 
   selectAll() { this.#term.selectAll(); }
 

@@ -14,6 +14,18 @@ export function plain(text, limit = 80) {
   return line.length > limit ? `${line.slice(0, limit - 1)}…` : line;
 }
 
+/** Controls that no text has: all but tabulator, new line and return. */
+const CONTROLS = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g;
+
+/**
+ * A clipboard's text as a terminal may have it. In a bracketed paste ESC [ 201 ~ would be the end,
+ * and what follows typed.
+ * @param {string} text
+ */
+export function pasteable(text) {
+  return text.replace(CONTROLS, "");
+}
+
 /**
  * The last line of output that says something.
  * @param {string} output

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { lastLine, plain, webAddress } from "../../src/element/text.js";
+import { lastLine, pasteable, plain, webAddress } from "../../src/element/text.js";
 
 test("a guest's text is one short line without escapes, controls and tricks of direction", () => {
   const cases = [
@@ -20,6 +20,12 @@ test("a long hostile line is dealt with at once", () => {
     lastLine(text);
   }
   assert.ok(Date.now() - began < 500, `${Date.now() - began} ms`);
+});
+
+test("what is pasted keeps its lines and loses its controls", () => {
+  assert.equal(pasteable("a\tb\r\nc\n"), "a\tb\r\nc\n");
+  assert.equal(pasteable("a\x1b[201~b\x9b201~c\x03\x00\x7fd\x0b"), "a[201~b201~cd");
+  assert.equal(pasteable("ü漢🙂"), "ü漢🙂");
 });
 
 test("the last line that says something", () => {

@@ -1,0 +1,84 @@
+// What people see and type, where systems, screens and pages differ.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { build, found, launch, one, serve, until } from "./lab.mjs";
+
+let dir;
+
+before(async () => { dir = await build(); });
+after(() => dir && fs.rmSync(dir, { recursive: true }));
+
+if (found.length === 0) test("looks in browsers", { skip: "no browser" }, () => {});
+
+for (const which of found) {
+  describe(which.name, { timeout: 900000 }, () => {
+    let browser;
+    before(async () => { browser = await launch(which); });
+    after(() => browser?.close());
+
+    /** A page for a test; what it complains about fails the test. `early` runs in it before its own scripts. */
+    async function open(t, html, { size = { width: 1280, height: 800 }, path = "/page", early, inside = browser, ...how } = {}) {
+      const site = await serve(dir, html ? { [path]: html } : {}, how);
+      const page = await inside.newPage();
+      const complaints = [];
+      page.on("pageerror", (error) => complaints.push(error.message));
+      page.on("console", (message) => { if (message.type() === "error") complaints.push(message.text()); });
+      await page.setViewport(size);
+      if (early) await page.evaluateOnNewDocument(early);
+      await page.goto(site.origin + path);
+      await page.evaluate(() => customElements.whenDefined("virtarium-vm").then(() => {}));
+      t.after(async () => {
+        await page.close();
+        site.close();
+        assert.deepEqual(complaints, []);
+      });
+      return { page, site, shot: (name) => shot(page, `${name}-${which.name}`) };
+    }
+
+    const press = (page, selector) => page.evaluate((s) => vm.shadowRoot.querySelector(s).click(), selector);
+    const start = async (page) => {
+      await press(page, ".start");
+      await until(page, () => vm.state === "running");
+    };
+    const shows = (page, text) => until(page, (t) => vm.terminalText.includes(t), text);
+
+    test("pasted text has no controls in it that a guest would take for the end of the pasting", async (t) => {
+      const { page } = await open(t, one(), {
+        early: () => { Object.defineProperty(navigator, "clipboard", { value: { readText: async () => "ls \x1b[201~rm\x9bx\x03\t|" } }); },
+      });
+      await start(page);
+      await page.evaluate(() => {
+        vm.send("raw \\e[?2004h\r");
+      });
+      // The mock shows an escape as ^[, a tabulator as ^I.
+      const safe = "^[[200~ls [201~rmx^I|^[[201~";
+      await until(page, (text) => {
+        if (!vm.terminalText.includes("[200~")) {
+          const data = "ls \x1b[201~rm\x9bx\x03\t|";
+          const clipboardData = new DataTransfer();
+          clipboardData.setData("text/plain", data);
+          // Firefox takes the text by itself.
+          vm.shadowRoot.querySelector("textarea").dispatchEvent(
+            new ClipboardEvent("paste", { clipboardData, data, dataType: "text/plain", bubbles: true, cancelable: true, composed: true }));
+        }
+        return vm.terminalText.includes(text);
+      }, safe);
+      await page.evaluate(() => vm.send("echo next\r"));
+      await page.evaluate(() => {
+        vm.shadowRoot.querySelector("[aria-label=Menu]").click();
+        [...vm.shadowRoot.querySelectorAll(".item")].find((button) => button.textContent.startsWith("Paste")).click();
+      });
+      await until(page, (text) => vm.terminalText.split(text).length === 3, safe);
+    });
+  });
+}
+
+/** Pictures, where somebody wants to look: `VIRTARIUM_PICTURES=DIR`. */
+async function shot(page, name) {
+  const folder = process.env.VIRTARIUM_PICTURES;
+  if (!folder) return;
+  fs.mkdirSync(folder, { recursive: true });
+  await page.screenshot({ path: `${folder}/${name}.png` });
+}
