@@ -39,6 +39,7 @@ export function menuSections(host, { session, terminal, files, actions }) {
       { label: "Larger letters", press: () => terminal?.setFontSize(terminal.fontSize + 2), disabled: !terminal },
       { label: "Smaller letters", press: () => terminal?.setFontSize(terminal.fontSize - 2), disabled: !terminal },
       { label: "Extra keys", pressed: own.keybar === "on", press: () => { own.keybar = own.keybar === "on" ? "auto" : "on"; } },
+      ...(/^Mac/.test(navigator.platform) && terminal ? [{ label: "Option is Meta", pressed: terminal.optionIsMeta, press: () => { terminal.optionIsMeta = !terminal.optionIsMeta; } }] : []),
       { label: "For a screen reader", pressed: own.screenreader, press: () => { own.screenreader = !own.screenreader; } },
     ], note: "Escape, then Tab leaves the terminal." },
     { heading: "Colours", items: /** @type {const} */ (["auto", "dark", "light"]).map((theme) => ({

@@ -65,7 +65,7 @@ export class TerminalView {
       allowProposedApi: true,
       // A cursor that blinks is an animation that never ends: 7 % of a core in Chromium.
       cursorBlink: false,
-      scrollback: SCROLLBACK, fontSize: this.#fontSize, lineHeight: 1.15, minimumContrastRatio: 4.5, macOptionIsMeta: true,
+      scrollback: SCROLLBACK, fontSize: this.#fontSize, lineHeight: 1.15, minimumContrastRatio: 4.5,
       rightClickSelectsWord: false,
       // OSC 8: what the text says and where it leads may differ, so the address is shown.
       linkHandler: { activate: (_event, text) => open(text), hover: (_event, text) => on.hover(webAddress(text)), leave: () => on.hover(undefined), allowNonHttpProtocols: false },
@@ -113,6 +113,13 @@ export class TerminalView {
   get rows() { return this.#term.rows; }
   get selection() { return this.#term.getSelection(); }
   get fontSize() { return this.#fontSize; }
+
+  /**
+   * A Mac's Option key types what the layout has on it, such as | and @ on a German one, unless the
+   * user wants it to be Meta.
+   */
+  get optionIsMeta() { return this.#term.options.macOptionIsMeta === true; }
+  set optionIsMeta(on) { this.#term.options.macOptionIsMeta = on; }
 
   /**
    * @param {Uint8Array|string} data

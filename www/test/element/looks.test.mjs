@@ -72,6 +72,30 @@ for (const which of found) {
       });
       await until(page, (text) => vm.terminalText.split(text).length === 3, safe);
     });
+
+    test("a Mac's Option key types what the layout has on it, and is Meta where the user says so", async (t) => {
+      const { page } = await open(t, one(), { early: () => Object.defineProperty(navigator, "platform", { value: "MacIntel" }) });
+      await start(page);
+      // As a German layout says Option+7.
+      const typed = () => page.evaluate(() => {
+        const area = vm.shadowRoot.querySelector("textarea");
+        const how = { key: "|", code: "Digit7", altKey: true, bubbles: true, cancelable: true, composed: true };
+        const down = area.dispatchEvent(new KeyboardEvent("keydown", { ...how, keyCode: 55 }));
+        if (down) area.dispatchEvent(new KeyboardEvent("keypress", { ...how, charCode: 124, keyCode: 124 }));
+      });
+      await typed();
+      await shows(page, "# |");
+      const meta = () => page.evaluate(() => {
+        vm.shadowRoot.querySelector("[aria-label=Menu]").click();
+        const item = [...vm.shadowRoot.querySelectorAll(".item")].find((button) => button.textContent.startsWith("Option is Meta"));
+        item.click();
+        return item.getAttribute("aria-pressed");
+      });
+      assert.equal(await meta(), "false");
+      await typed();
+      await shows(page, "# |^[");
+      assert.equal(await meta(), "true");
+    });
   });
 }
 
