@@ -2,6 +2,7 @@ import { Terminal } from "@xterm/xterm";
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { WebLinksAddon } from "@xterm/addon-web-links";
+import { CONTRAST, mendContrast } from "./contrast.js";
 import { pasteable, webAddress } from "./text.js";
 import { scrollByTouch } from "./touch.js";
 
@@ -65,7 +66,7 @@ export class TerminalView {
       allowProposedApi: true,
       // A cursor that blinks is an animation that never ends: 7 % of a core in Chromium.
       cursorBlink: false,
-      scrollback: SCROLLBACK, fontSize: this.#fontSize, lineHeight: 1.15, minimumContrastRatio: 4.5,
+      scrollback: SCROLLBACK, fontSize: this.#fontSize, lineHeight: 1.15, minimumContrastRatio: CONTRAST,
       rightClickSelectsWord: false,
       // OSC 8: what the text says and where it leads may differ, so the address is shown.
       linkHandler: { activate: (_event, text) => open(text), hover: (_event, text) => on.hover(webAddress(text)), leave: () => on.hover(undefined), allowNonHttpProtocols: false },
@@ -86,6 +87,7 @@ export class TerminalView {
   open() {
     const box = this.#box;
     this.#term.open(box);
+    mendContrast(this.#term);
     // Before xterm.js, which hands controls on.
     box.addEventListener("paste", (event) => {
       event.preventDefault();

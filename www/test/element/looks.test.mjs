@@ -96,6 +96,33 @@ for (const which of found) {
       await shows(page, "# |^[");
       assert.equal(await meta(), "true");
     });
+
+    for (const theme of ["dark", "light"]) {
+      test(`inverse text, and text on a coloured ground, can be read: ${theme}`, async (t) => {
+        const { page, shot } = await open(t, one(`theme="${theme}"`));
+        await start(page);
+        await page.evaluate(() => vm.send(`raw \\e[7m^plain\\e[0m ${Array.from({ length: 8 }, (_, i) => `\\e[7;3${i}m^inv${i}\\e[0;4${i}m^bar${i}\\e[0;7;9${i}m^lit${i}`).join("")}\\e[0m\r`));
+        await shows(page, "^lit7root");
+        // The rows are drawn in a frame of their own.
+        await until(page, () => [...vm.shadowRoot.querySelectorAll(".xterm-rows span")].some((span) => span.textContent === "^lit7"));
+        await shot(`inverse-${theme}`);
+        const got = await page.evaluate(() => {
+          const light = (css) => {
+            const [r, g, b] = css.match(/[\d.]+/g).map((n) => (n / 255 <= 0.04045 ? n / 255 / 12.92 : ((n / 255 + 0.055) / 1.055) ** 2.4));
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          return [...vm.shadowRoot.querySelectorAll(".xterm-rows span")].filter((span) => /^\^\w+$/.test(span.textContent)).map((span) => {
+            const { color, backgroundColor } = getComputedStyle(span);
+            const [a, b] = [light(color), light(backgroundColor)].sort((x, y) => x - y);
+            return { text: span.textContent.slice(1), ratio: (b + 0.05) / (a + 0.05) };
+          });
+        });
+        assert.equal(got.length, 25, JSON.stringify(got));
+        assert.deepEqual(got.filter(({ ratio }) => ratio < 4.5), []);
+        const plain = got.find(({ text }) => text === "plain");
+        assert.ok(plain.ratio > 12, `text and ground change places: ${plain.ratio}`);
+      });
+    }
   });
 }
 
