@@ -1,3 +1,5 @@
+import { h } from "./dom.js";
+
 // The sixteen colours of a terminal, for a dark and a light ground. Each is 4.5 to 1 or more
 // against its ground but for black on dark and white on light; xterm.js lifts those.
 
@@ -11,23 +13,54 @@ const LIGHT = [
 ];
 const NAMES = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 
+/** What the system's own colours are for, where it says which colours there are (CSS Color 4, 6.2). */
+const FORCED = { background: "Canvas", foreground: "CanvasText", cursor: "CanvasText", cursorAccent: "Canvas", selectionBackground: "Highlight",
+  selectionForeground: "HighlightText", scrollbarSliderBackground: "GrayText", scrollbarSliderHoverBackground: "CanvasText",
+  scrollbarSliderActiveBackground: "CanvasText" };
+
 /**
- * xterm.js's theme from the element's custom properties.
- * @param {CSSStyleDeclaration} style of the root within the shadow tree
+ * xterm.js's theme from the element's custom properties, or from the colours that the system forces.
+ * @param {HTMLElement} root within the shadow tree
  * @param {"dark"|"light"} theme
+ * @param {boolean} forced
  * @returns {import("@xterm/xterm").ITheme}
  */
-export function terminalTheme(style, theme) {
+export function terminalTheme(root, theme, forced) {
+  const style = getComputedStyle(root);
   const value = (/** @type {string} */ name) => style.getPropertyValue(name).trim() || undefined;
   /** @type {Record<string, string|undefined>} */
-  const colours = {
+  const colours = forced ? resolved(root, FORCED) : {
     background: value("--_bg"), foreground: value("--_fg"), cursor: value("--_cursor"), cursorAccent: value("--_bg"),
     selectionBackground: value("--_selection"), scrollbarSliderBackground: value("--_slider"),
     scrollbarSliderHoverBackground: value("--_slider-on"), scrollbarSliderActiveBackground: value("--_slider-on"),
   };
-  (theme === "dark" ? DARK : LIGHT).forEach((colour, i) => {
+  const dark = forced ? isDark(colours.background ?? "") : theme === "dark";
+  (dark ? DARK : LIGHT).forEach((colour, i) => {
     const name = NAMES[i % 8];
     colours[i < 8 ? name : `bright${name[0].toUpperCase()}${name.slice(1)}`] = colour;
   });
   return colours;
+}
+
+/**
+ * What names of colours stand for here: xterm.js takes numbers.
+ * @param {HTMLElement} root
+ * @param {Record<string, string>} names
+ */
+function resolved(root, names) {
+  const probe = h("span", { hidden: true });
+  probe.style.forcedColorAdjust = "none";
+  root.append(probe);
+  const found = Object.entries(names).map(([key, name]) => {
+    probe.style.color = name;
+    return [key, getComputedStyle(probe).color];
+  });
+  probe.remove();
+  return Object.fromEntries(found);
+}
+
+/** @param {string} colour as `rgb(r, g, b)` */
+function isDark(colour) {
+  const [r = 255, g = 255, b = 255] = (colour.match(/[\d.]+/g) ?? []).map(Number);
+  return 0.299 * r + 0.587 * g + 0.114 * b < 128;
 }

@@ -28,6 +28,8 @@ const ROW_GUESS = 19;
 /** Of `.terminal` in style.css, above and below. */
 const SCREEN_PADDING = 16;
 
+const FORCED_COLORS = "(forced-colors: active)";
+
 const FLAGS = ["idle", "loading", "booting", "running", "paused", "off", "crashed", "failed"];
 
 // The accessors that `defineProperties` makes.
@@ -262,10 +264,12 @@ export class VirtariumVm extends HTMLElement {
   #listen() {
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const coarse = matchMedia("(pointer: coarse)");
+    const forced = matchMedia(FORCED_COLORS);
     const look = () => this.#look();
     const full = () => this.#onFullscreen();
     dark.addEventListener("change", look);
     coarse.addEventListener("change", look);
+    forced.addEventListener("change", look);
     document.addEventListener("fullscreenchange", full);
     // The colours of the terminal are read from the style, which tells nobody that it has changed.
     const restyled = new MutationObserver(look);
@@ -273,6 +277,7 @@ export class VirtariumVm extends HTMLElement {
     this.#undo = [
       () => restyled.disconnect(),
       () => dark.removeEventListener("change", look), () => coarse.removeEventListener("change", look),
+      () => forced.removeEventListener("change", look),
       () => document.removeEventListener("fullscreenchange", full), () => this.#seen?.disconnect(),
       followViewport(this, this.#view.root, () => coarse.matches && this.shadowRoot?.activeElement !== null),
     ];
@@ -349,9 +354,9 @@ export class VirtariumVm extends HTMLElement {
     view.keys.hidden = own.keybar === "off" || own.readonly || this.#session.phase === "idle"
       || (own.keybar === "auto" && !matchMedia("(pointer: coarse)").matches);
     this.#internals.ariaLabel = own.label || this.#status.title || "Virtual machine";
-    const style = getComputedStyle(view.root);
     this.#terminal?.look({
-      theme: terminalTheme(style, theme), font: style.getPropertyValue("--_font").trim(),
+      theme: terminalTheme(view.root, theme, matchMedia(FORCED_COLORS).matches),
+      font: getComputedStyle(view.root).getPropertyValue("--_font").trim(),
       screenReader: own.screenreader, readonly: own.readonly,
     });
     this.#terminal?.fix({ cols: own.cols || undefined, rows: own.rows || undefined });

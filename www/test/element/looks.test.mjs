@@ -123,6 +123,70 @@ for (const which of found) {
         assert.ok(plain.ratio > 12, `text and ground change places: ${plain.ratio}`);
       });
     }
+
+    test("where the system says which colours there are, the terminal has them", async (t) => {
+      // Firefox has a setting for it, Chromium a command.
+      const forced = which.name === "firefox" ? await launch(which, { "browser.display.document_color_use": 2 }) : browser;
+      if (forced !== browser) t.after(() => forced.close());
+      const { page, shot } = await open(t, one('keybar="on"'), { inside: forced });
+      if (which.name === "chrome") {
+        await (await page.createCDPSession()).send("Emulation.setEmulatedMedia",
+          { features: [{ name: "forced-colors", value: "active" }, { name: "prefers-color-scheme", value: "dark" }] });
+      }
+      assert.equal(await page.evaluate(() => matchMedia("(forced-colors: active)").matches), true);
+      await start(page);
+      await page.evaluate(() => vm.send("raw \\e[31mred\\e[0m \\e[7minverse\\e[0m find\r"));
+      await shows(page, "red inverse find");
+      await press(page, "[aria-label=Search]");
+      await page.keyboard.type("find");
+      await page.keyboard.press("Enter");
+      await page.evaluate(() => vm.focus());
+      await press(page, ".key[aria-label^=Ctrl]");
+      await until(page, () => [...vm.shadowRoot.querySelectorAll(".xterm-rows span")].some((span) => span.textContent === "inverse"));
+      await shot("forced");
+      const got = await page.evaluate(() => {
+        const probe = document.body.appendChild(document.createElement("i"));
+        probe.style.forcedColorAdjust = "none";
+        const system = (name) => {
+          probe.style.color = name;
+          return getComputedStyle(probe).color;
+        };
+        const part = (selector) => vm.shadowRoot.querySelector(selector);
+        const span = (text) => getComputedStyle([...vm.shadowRoot.querySelectorAll(".xterm-rows span")].find((s) => s.textContent === text));
+        const [canvas, text, highlight] = ["Canvas", "CanvasText", "Highlight"].map(system);
+        const keys = [...vm.shadowRoot.querySelectorAll(".key")].map((key) => getComputedStyle(key));
+        const ring = getComputedStyle(part(".terminal"), "::after");
+        return {
+          different: new Set([canvas, text, highlight]).size,
+          text: getComputedStyle(part(".xterm-rows")).color === text,
+          cursor: getComputedStyle(part(".xterm-cursor")).backgroundColor === text,
+          inverse: span("inverse").backgroundColor === text && span("inverse").color === canvas,
+          red: span("red").color !== text,
+          // Mixed with the ground, where it is not opaque.
+          selection: new Set([canvas, text, getComputedStyle(part(".xterm-selection div")).backgroundColor]).size === 3,
+          ring: `${ring.outlineStyle} ${ring.outlineWidth}`,
+          ctrl: keys.filter((key) => key.backgroundColor === highlight && key.textDecorationLine === "underline").length,
+        };
+      });
+      assert.deepEqual(got, { different: 3, text: true, cursor: true, inverse: true, red: true, selection: true, ring: "solid 2px", ctrl: 1 });
+    });
+
+    test("the page of a site shows in forced colours too which machine it has", async (t) => {
+      const forced = which.name === "firefox" ? await launch(which, { "browser.display.document_color_use": 2 }) : browser;
+      if (forced !== browser) t.after(() => forced.close());
+      const { page, shot } = await open(t, null, { path: "/", inside: forced });
+      if (which.name === "chrome") {
+        await (await page.createCDPSession()).send("Emulation.setEmulatedMedia", { features: [{ name: "forced-colors", value: "active" }] });
+      }
+      await until(page, () => document.querySelectorAll("nav a").length === 2);
+      await shot("forced-page");
+      const [current, other] = await page.evaluate(() => [...document.querySelectorAll("nav a")].map((link) => {
+        const { backgroundColor, textDecorationLine } = getComputedStyle(link);
+        return { backgroundColor, textDecorationLine };
+      }));
+      assert.notEqual(current.backgroundColor, other.backgroundColor);
+      assert.deepEqual([current.textDecorationLine, other.textDecorationLine], ["underline", "none"]);
+    });
   });
 }
 
