@@ -18,6 +18,8 @@ export class Menu {
   #box;
   #button;
   #sections;
+  /** Ends what the open menu listens to. */
+  #open = new AbortController();
 
   /**
    * @param {HTMLElement} box
@@ -54,7 +56,8 @@ export class Menu {
         },
       }, item.label, item.keys ? h("kbd", {}, item.keys) : item.mark || item.pressed ? h("span", { class: "mark" }, item.mark ?? "on") : null)))));
     this.#box.hidden = false;
-    document.addEventListener("pointerdown", this.#outside, true);
+    this.#open = new AbortController();
+    this.#box.ownerDocument.addEventListener("pointerdown", this.#outside, { capture: true, signal: this.#open.signal });
     this.#raise();
     this.#button.setAttribute("aria-expanded", "true");
     this.#box.scrollTop = 0;
@@ -64,9 +67,7 @@ export class Menu {
   close(refocus = true) {
     if (this.#box.hidden) return;
     if (this.#box.popover) this.#box.hidePopover();
-    document.removeEventListener("pointerdown", this.#outside, true);
-    removeEventListener("scroll", this.#shut);
-    removeEventListener("resize", this.#shut);
+    this.#open.abort();
     this.#box.hidden = true;
     this.#button.setAttribute("aria-expanded", "false");
     if (refocus) this.#button.focus();
@@ -78,19 +79,29 @@ export class Menu {
     if (!box.showPopover) return;
     box.popover = "manual";
     box.showPopover();
+    this.#place();
+    // A phone's keyboard goes away when the focus leaves the terminal for the menu.
+    const { signal } = this.#open;
+    const { defaultView } = box.ownerDocument;
+    defaultView?.addEventListener("resize", () => this.#place(), { signal });
+    defaultView?.addEventListener("scroll", () => this.#place(), { signal });
+  }
+
+  /** At its button, and within the window. */
+  #place() {
+    const box = this.#box;
+    const { documentElement, defaultView } = box.ownerDocument;
+    const { clientWidth } = documentElement;
+    const innerHeight = defaultView?.innerHeight ?? documentElement.clientHeight;
     const { right, bottom } = this.#button.getBoundingClientRect();
     const height = Math.min(box.scrollHeight + 2, innerHeight - 2 * EDGE);
     const top = Math.max(EDGE, Math.min(bottom + 4, innerHeight - Math.max(height, 0) - EDGE));
     // Below its button if there is room for a good part of it, else as far up as it needs.
-    const roomy = innerHeight - bottom - EDGE >= Math.min(height, ROOM);
+    const roomy = bottom >= 0 && innerHeight - bottom - EDGE >= Math.min(height, ROOM);
     box.style.top = `${roomy ? bottom + 4 : top}px`;
-    box.style.right = `${Math.max(EDGE, document.documentElement.clientWidth - right)}px`;
+    box.style.left = `${Math.max(EDGE, Math.min(right, clientWidth - EDGE) - box.offsetWidth)}px`;
     box.style.maxHeight = `${innerHeight - (roomy ? bottom + 4 : top) - EDGE}px`;
-    addEventListener("scroll", this.#shut);
-    addEventListener("resize", this.#shut);
   }
-
-  #shut = () => this.close(false);
 
   #outside = (/** @type {Event} */ event) => {
     const path = event.composedPath();

@@ -187,6 +187,32 @@ for (const which of found) {
       assert.notEqual(current.backgroundColor, other.backgroundColor);
       assert.deepEqual([current.textDecorationLine, other.textDecorationLine], ["underline", "none"]);
     });
+
+    const menu = (page) => page.evaluate(() => {
+      const { left, right, top, bottom } = vm.shadowRoot.querySelector(".menu").getBoundingClientRect();
+      const button = vm.shadowRoot.querySelector("[aria-label=Menu]");
+      return { open: !vm.shadowRoot.querySelector(".menu").hidden, said: button.getAttribute("aria-expanded"),
+        seen: left >= 0 && top >= 0 && right <= document.documentElement.clientWidth && bottom <= innerHeight && right - left > 200,
+        below: top >= button.getBoundingClientRect().bottom, at: Math.round(button.getBoundingClientRect().right - right) };
+    });
+
+    test("the menu stays when the window changes, as by a phone's keyboard, and is at its button", async (t) => {
+      const { page } = await open(t, one(), { size: { width: 390, height: 480 } });
+      await start(page);
+      await press(page, "[aria-label=Menu]");
+      assert.deepEqual(await menu(page), { open: true, said: "true", seen: true, below: true, at: 0 });
+      await page.setViewport({ width: 500, height: 844 });
+      await until(page, () => innerHeight === 844);
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve()))));
+      assert.deepEqual(await menu(page), { open: true, said: "true", seen: true, below: true, at: 0 });
+      await page.evaluate(() => {
+        document.body.style.minHeight = "3000px";
+        scrollTo(0, 60);
+      });
+      await until(page, () => scrollY === 60);
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve()))));
+      assert.deepEqual(await menu(page), { open: true, said: "true", seen: true, below: true, at: 0 });
+    });
   });
 }
 
