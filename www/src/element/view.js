@@ -79,7 +79,8 @@ export function buildView(shadow, press) {
   const fallback = h("slot", {});
   const home = h("div", { hidden: true }, fallback);
 
-  const root = h("div", { class: "root", part: "display" }, toolbar, screen, keys, status, live, dialog);
+  // Its words are English, whatever direction the page's have; style.css gives the author's theirs.
+  const root = h("div", { class: "root", part: "display", dir: "ltr", lang: "en" }, toolbar, screen, keys, status, live, dialog);
   shadow.append(h("div", { class: "holder" }, root), home);
   return {
     root, toolbar, title, tools, screen, terminal, bootBar, wait, poster, invite, inviteTitle, inviteText, start,

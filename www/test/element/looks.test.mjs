@@ -213,6 +213,23 @@ for (const which of found) {
       await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve()))));
       assert.deepEqual(await menu(page), { open: true, said: "true", seen: true, below: true, at: 0 });
     });
+
+    test("on a page from right to left the menu is in sight, and the element's words are in order", async (t) => {
+      const html = (origin) => one('append="mock.fail=no-wasm"', "<p>שלום.</p>")(origin).replace("<html", '<html dir="rtl"');
+      for (const width of [1280, 320]) {
+        const { page, shot } = await open(t, html, { size: { width, height: 700 } });
+        await press(page, "[aria-label=Menu]");
+        // In a narrow window the menu is as wide as it.
+        assert.deepEqual(await menu(page), { open: true, said: "true", seen: true, below: true, at: width < 400 ? -15 : 0 });
+        await shot(`rtl-${width}`);
+        await page.keyboard.press("Escape");
+        const direction = (selector) => page.evaluate((s) => getComputedStyle(vm.querySelector(s) ?? vm.shadowRoot.querySelector(s)).direction, selector);
+        assert.equal(await direction(".title"), "ltr");
+        await page.evaluate(() => vm.start());
+        await until(page, () => vm.querySelector("p").checkVisibility());
+        assert.equal(await direction("p"), "rtl", "the author's own text");
+      }
+    });
   });
 }
 
