@@ -1,5 +1,5 @@
 // The shadow tree is made node by node: no markup is parsed, so nothing that a guest, a file or a
-// server says can become markup, and a page with Trusted Types needs no policy for us.
+// server says can become markup, and none of it needs a policy of Trusted Types.
 
 /**
  * @typedef {Node|string|null|undefined|false} Child

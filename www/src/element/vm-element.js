@@ -198,6 +198,8 @@ export class VirtariumVm extends HTMLElement {
 
   disconnectedCallback() {
     clearTimeout(this.#grace);
+    // A popover that leaves the page is gone.
+    this.#menu.close(false);
     this.#grace = setTimeout(() => {
       for (const undo of this.#undo.splice(0)) undo();
       this.#status.end();

@@ -230,6 +230,16 @@ for (const which of found) {
         assert.equal(await direction("p"), "rtl", "the author's own text");
       }
     });
+
+    test("a menu that is open when its element moves is closed, and opens by one press", async (t) => {
+      const { page } = await open(t, one("", "", '<div id="other"></div>'));
+      await press(page, "[aria-label=Menu]");
+      await page.evaluate(() => other.append(vm));
+      const { open: shown, said } = await menu(page);
+      assert.deepEqual([shown, said], [false, "false"]);
+      await press(page, "[aria-label=Menu]");
+      assert.deepEqual(await menu(page), { open: true, said: "true", seen: true, below: true, at: 0 });
+    });
   });
 }
 
