@@ -111,6 +111,15 @@ export class TerminalView {
     this.#observer.observe(box);
   }
 
+  /** Its box is in another document, as a window of its own has one. */
+  moved() {
+    // The frame that was asked for in the old window never comes if that has been closed.
+    this.#frame = 0;
+    // xterm.js then has that window's frames and times.
+    if (this.#term.element) this.#term.open(this.#box);
+    this.fit();
+  }
+
   get cols() { return this.#term.cols; }
   get rows() { return this.#term.rows; }
   get selection() { return this.#term.getSelection(); }
@@ -203,11 +212,13 @@ export class TerminalView {
   /** Makes the grid fill the box, in the next frame. */
   fit() {
     if (this.#frame) return;
-    this.#frame = requestAnimationFrame(() => {
+    this.#frame = this.#window.requestAnimationFrame(() => {
       this.#frame = 0;
       this.#fitNow();
     });
   }
+
+  get #window() { return this.#box.ownerDocument.defaultView ?? window; }
 
   #fitNow() {
     const { cols, rows } = this.#fixed;
@@ -248,7 +259,7 @@ export class TerminalView {
   endFind() { this.#search.clearDecorations(); }
 
   dispose() {
-    cancelAnimationFrame(this.#frame);
+    this.#window.cancelAnimationFrame(this.#frame);
     this.#observer.disconnect();
     this.#term.dispose();
   }
@@ -299,7 +310,7 @@ export class TerminalView {
       await navigator.clipboard.writeText(selected);
     } catch {
       // No secure context, or a frame without the permission: xterm.js answers the event.
-      document.execCommand("copy");
+      this.#box.ownerDocument.execCommand("copy");
     }
     return "selection";
   }

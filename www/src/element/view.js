@@ -2,17 +2,30 @@ import xtermStyle from "@xterm/xterm/css/xterm.css";
 import ownStyle from "./style.css";
 import { h, icon, iconButton } from "./dom.js";
 
-/** @type {CSSStyleSheet[]|undefined} */
-let sheets;
+/** @type {WeakMap<Document, CSSStyleSheet[]>} */
+const sheets = new WeakMap();
 
-/** Adopted sheets: one copy for all elements, and no style element that a policy could refuse. */
-function styleSheets() {
-  sheets ??= [xtermStyle, ownStyle].map((text) => {
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(text);
-    return sheet;
-  });
-  return sheets;
+/**
+ * Adopted sheets: one copy for all elements of a document, and no style element that a policy could
+ * refuse. A document takes no other document's.
+ * @param {ShadowRoot} shadow
+ */
+export function adoptStyles(shadow) {
+  const { ownerDocument } = shadow;
+  const { defaultView } = ownerDocument;
+  // A document that is not shown, as a template's.
+  if (!defaultView) return;
+  let own = sheets.get(ownerDocument);
+  if (!own) {
+    const { CSSStyleSheet } = defaultView;
+    own = [xtermStyle, ownStyle].map((text) => {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(text);
+      return sheet;
+    });
+    sheets.set(ownerDocument, own);
+  }
+  shadow.adoptedStyleSheets = own;
 }
 
 /**
@@ -26,7 +39,7 @@ function styleSheets() {
  * @param {(tool: ToolName) => void} press
  */
 export function buildView(shadow, press) {
-  shadow.adoptedStyleSheets = styleSheets();
+  adoptStyles(shadow);
   const tools = {
     run: iconButton("play", "Start", () => press("run")),
     reset: iconButton("reset", "Restart", () => press("reset"), { class: "tool wide" }),

@@ -6,7 +6,8 @@
  * @returns {() => void}
  */
 export function followViewport(host, root, typing) {
-  const viewport = window.visualViewport;
+  const window = host.ownerDocument.defaultView;
+  const viewport = window?.visualViewport;
   if (!viewport) return () => {};
   const look = () => {
     // A zoomed page has a small viewport too, and no keyboard.
@@ -32,7 +33,7 @@ export function followViewport(host, root, typing) {
 export async function toggleFullscreen(host) {
   if (host.classList.contains("maximised")) return void host.classList.remove("maximised");
   const shown = /** @type {Document} */ (host.ownerDocument).fullscreenElement;
-  if (shown) return document.exitFullscreen();
+  if (shown) return host.ownerDocument.exitFullscreen();
   try {
     if (!host.requestFullscreen) throw new TypeError("none for elements");
     await host.requestFullscreen();

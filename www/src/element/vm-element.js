@@ -18,7 +18,7 @@ import { Status, WORDS } from "./status.js";
 import { TerminalView } from "./terminal.js";
 import { plain } from "./text.js";
 import { terminalTheme } from "./theme.js";
-import { buildView } from "./view.js";
+import { adoptStyles, buildView } from "./view.js";
 import { followViewport, isFullscreen, toggleFullscreen } from "./viewport.js";
 
 /** How long a node may be out of the page before its machine ends: frameworks move nodes. */
@@ -212,6 +212,17 @@ export class VirtariumVm extends HTMLElement {
   // A move by moveBefore() keeps everything.
   connectedMoveCallback() {}
 
+  /** Into a frame's document, or a window of its own. */
+  adoptedCallback() {
+    if (this.shadowRoot) adoptStyles(this.shadowRoot);
+    this.#terminal?.moved();
+    if (this.#undo.length === 0) return;
+    for (const undo of this.#undo.splice(0)) undo();
+    this.#listen();
+    if (this.#own.loading === "eager" || this.#own.autostart) this.#whenVisible();
+    this.#look();
+  }
+
   /**
    * @param {string} name
    * @param {string|null} before
@@ -263,16 +274,20 @@ export class VirtariumVm extends HTMLElement {
     throw new VmError("unsupported", "the machine has not been started");
   }
 
+  /** A question to the system, in the window that the element is in. @param {string} query */
+  #media(query) { return (this.ownerDocument.defaultView ?? window).matchMedia(query); }
+
   #listen() {
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    const coarse = matchMedia("(pointer: coarse)");
-    const forced = matchMedia(FORCED_COLORS);
+    const { ownerDocument } = this;
+    const dark = this.#media("(prefers-color-scheme: dark)");
+    const coarse = this.#media("(pointer: coarse)");
+    const forced = this.#media(FORCED_COLORS);
     const look = () => this.#look();
     const full = () => this.#onFullscreen();
     dark.addEventListener("change", look);
     coarse.addEventListener("change", look);
     forced.addEventListener("change", look);
-    document.addEventListener("fullscreenchange", full);
+    ownerDocument.addEventListener("fullscreenchange", full);
     // The colours of the terminal are read from the style, which tells nobody that it has changed.
     const restyled = new MutationObserver(look);
     restyled.observe(this, { attributes: true, attributeFilter: ["style", "class"] });
@@ -280,7 +295,7 @@ export class VirtariumVm extends HTMLElement {
       () => restyled.disconnect(),
       () => dark.removeEventListener("change", look), () => coarse.removeEventListener("change", look),
       () => forced.removeEventListener("change", look),
-      () => document.removeEventListener("fullscreenchange", full), () => this.#seen?.disconnect(),
+      () => ownerDocument.removeEventListener("fullscreenchange", full), () => this.#seen?.disconnect(),
       followViewport(this, this.#view.root, () => coarse.matches && this.shadowRoot?.activeElement !== null),
     ];
   }
@@ -348,16 +363,16 @@ export class VirtariumVm extends HTMLElement {
   #look() {
     const own = this.#own;
     const view = this.#view;
-    const theme = own.theme === "auto" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : own.theme;
+    const theme = own.theme === "auto" ? (this.#media("(prefers-color-scheme: dark)").matches ? "dark" : "light") : own.theme;
     view.root.dataset.theme = theme;
     view.toolbar.hidden = own.controls === "none";
     view.status.hidden = own.controls === "none";
     view.tools.search.disabled = !this.#terminal;
     view.keys.hidden = own.keybar === "off" || own.readonly || this.#session.phase === "idle"
-      || (own.keybar === "auto" && !matchMedia("(pointer: coarse)").matches);
+      || (own.keybar === "auto" && !this.#media("(pointer: coarse)").matches);
     this.#internals.ariaLabel = own.label || this.#status.title || "Virtual machine";
     this.#terminal?.look({
-      theme: terminalTheme(view.root, theme, matchMedia(FORCED_COLORS).matches),
+      theme: terminalTheme(view.root, theme, this.#media(FORCED_COLORS).matches),
       font: getComputedStyle(view.root).getPropertyValue("--_font").trim(),
       screenReader: own.screenreader, readonly: own.readonly,
     });
@@ -417,8 +432,8 @@ export class VirtariumVm extends HTMLElement {
   #refocus() {
     if (!this.#wantsFocus) return;
     this.#wantsFocus = false;
-    const at = document.activeElement;
-    if (!at || at === document.body || at === this || this.shadowRoot?.activeElement) this.focus();
+    const { activeElement: at, body } = this.ownerDocument;
+    if (!at || at === body || at === this || this.shadowRoot?.activeElement) this.focus();
   }
 
   /**

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { build, found, launch, one, serve, until } from "./lab.mjs";
+import { build, found, launch, one, policy, serve, until } from "./lab.mjs";
 
 let dir;
 
@@ -239,6 +239,41 @@ for (const which of found) {
       assert.deepEqual([shown, said], [false, "false"]);
       await press(page, "[aria-label=Menu]");
       assert.deepEqual(await menu(page), { open: true, said: "true", seen: true, below: true, at: 0 });
+    });
+
+    test("an element that moves into a frame's document looks and works as before", async (t) => {
+      const csp = (origin) => `${policy(origin)}; frame-src ${origin}`;
+      const { page, site, shot } = await open(t, one("", "", '<iframe id="frame" title="frame" width="700" height="500"></iframe>'), { csp });
+      site.pages["/frame"] = () => "<!doctype html><html lang=en><title>Frame</title><body></body></html>";
+      await start(page);
+      await page.evaluate(async () => {
+        globalThis.machine = vm.vm;
+        globalThis.element = vm;
+        frame.src = "/frame";
+        await new Promise((resolve) => { frame.onload = resolve; });
+      });
+      const look = () => page.evaluate(() => {
+        const style = (selector) => getComputedStyle(element.shadowRoot.querySelector(selector));
+        return [style(".toolbar").display, style(".toolbar").backgroundColor, style(".xterm-helper-textarea").opacity, style(".start").borderRadius];
+      });
+      const before = await look();
+      const cols = await page.evaluate(() => element.shadowRoot.querySelector(".size").textContent);
+      await page.evaluate(() => { frame.contentDocument.body.append(element); });
+      assert.deepEqual(await look(), before);
+      // The grid follows its new box.
+      await until(page, (was) => element.shadowRoot.querySelector(".size").textContent !== was, cols);
+      await page.evaluate(() => {
+        element.shadowRoot.querySelector("[aria-label=Menu]").click();
+        [...element.shadowRoot.querySelectorAll(".item")].find((button) => button.textContent.startsWith("Search")).click();
+      });
+      assert.equal(await page.evaluate(() => element.shadowRoot.querySelector(".search").hidden), false);
+      await page.evaluate(() => element.send("echo in a frame\r"));
+      await until(page, () => [...element.shadowRoot.querySelectorAll(".xterm-rows > div")].some((row) => row.textContent.startsWith("in a frame")));
+      await shot("frame");
+      await new Promise((resolve) => setTimeout(resolve, 1300));
+      assert.equal(await page.evaluate(() => machine.state), "running");
+      await page.evaluate(() => { document.body.append(element); });
+      assert.deepEqual(await look(), before);
     });
   });
 }

@@ -22,5 +22,5 @@ export type CodesFit = [Covers<declared.ErrorCode, (typeof source.ERROR_CODES)[n
 
 // And nothing that is there is left out.
 export type VmMissing = Exclude<keyof source.Vm, keyof declared.Vm>;
-export type ElementMissing = Exclude<keyof (VirtariumVm & Accessors), keyof element.VirtariumVm | "connectedCallback" | "disconnectedCallback" | "connectedMoveCallback" | "attributeChangedCallback">;
+export type ElementMissing = Exclude<keyof (VirtariumVm & Accessors), keyof element.VirtariumVm | "connectedCallback" | "disconnectedCallback" | "connectedMoveCallback" | "adoptedCallback" | "attributeChangedCallback">;
 export const nothing: [[VmMissing] extends [never] ? true : VmMissing, [ElementMissing] extends [never] ? true : ElementMissing] = [true, true];
