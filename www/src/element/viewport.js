@@ -43,6 +43,28 @@ export async function toggleFullscreen(host) {
   }
 }
 
+/** What a browser would keep for itself of what a shell and an editor need. */
+const KEYS = ["Escape", "KeyN", "KeyT", "KeyW"];
+/** The element whose full screen has the keys. @type {HTMLElement|undefined} */
+let holder;
+
+/**
+ * In full screen Escape, Ctrl+W, Ctrl+T and Ctrl+N are the guest's too, where the browser lets a
+ * page have them: holding Escape leaves then.
+ * @param {HTMLElement} host
+ */
+export function holdKeys(host) {
+  const { keyboard } = /** @type {{keyboard?: {lock(keys: string[]): Promise<void>, unlock(): void}}} */ (/** @type {unknown} */ (navigator));
+  if (host.matches(":fullscreen")) {
+    holder = host;
+    // Refused in a frame.
+    keyboard?.lock?.(KEYS).catch(() => {});
+  } else if (holder === host) {
+    holder = undefined;
+    keyboard?.unlock?.();
+  }
+}
+
 /** @param {HTMLElement} host */
 export function isFullscreen(host) {
   return host.classList.contains("maximised") || host.matches(":fullscreen");

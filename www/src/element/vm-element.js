@@ -19,7 +19,7 @@ import { TerminalView } from "./terminal.js";
 import { plain } from "./text.js";
 import { terminalTheme } from "./theme.js";
 import { adoptStyles, buildView } from "./view.js";
-import { followViewport, isFullscreen, toggleFullscreen } from "./viewport.js";
+import { followViewport, holdKeys, isFullscreen, toggleFullscreen } from "./viewport.js";
 
 /** How long a node may be out of the page before its machine ends: frameworks move nodes. */
 const GRACE_MS = 1000;
@@ -496,6 +496,7 @@ export class VirtariumVm extends HTMLElement {
 
   #onFullscreen() {
     const full = isFullscreen(this);
+    holdKeys(this);
     relabel(this.#view.tools.fullscreen, full ? "shrink" : "expand", full ? "Leave full screen" : "Full screen");
     this.#terminal?.fit();
   }

@@ -275,6 +275,23 @@ for (const which of found) {
       await page.evaluate(() => { document.body.append(element); });
       assert.deepEqual(await look(), before);
     });
+
+    test("in full screen the browser's keys are the guest's, and only there", async (t) => {
+      const { page } = await open(t, one("", "", '<virtarium-vm id="two" src="/machines/second.json"></virtarium-vm>'), {
+        early: () => {
+          globalThis.calls = [];
+          const keyboard = { lock: async (keys) => { calls.push(keys.join()); }, unlock: () => calls.push("unlock") };
+          Object.defineProperty(navigator, "keyboard", { value: keyboard });
+        },
+      });
+      const button = await page.evaluateHandle(() => vm.shadowRoot.querySelector('[aria-label="Full screen"]'));
+      await button.click();
+      await until(page, () => vm.matches(":fullscreen") && calls.length > 0);
+      assert.deepEqual(await page.evaluate(() => [...new Set(calls)]), ["Escape,KeyN,KeyT,KeyW"]);
+      await button.click();
+      await until(page, () => !document.fullscreenElement && calls.includes("unlock"));
+      assert.equal(await page.evaluate(() => calls.filter((call) => call === "unlock").length), 1);
+    });
   });
 }
 
