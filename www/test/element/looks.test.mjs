@@ -292,6 +292,27 @@ for (const which of found) {
       await until(page, () => !document.fullscreenElement && calls.includes("unlock"));
       assert.equal(await page.evaluate(() => calls.filter((call) => call === "unlock").length), 1);
     });
+
+    test("where elements have no full screen it fills the window, whatever its author says", async (t) => {
+      const author = "virtarium-vm { display: inline-block; position: relative; block-size: 300px; inline-size: 50%; max-inline-size: 250px;"
+        + " max-block-size: 310px; min-block-size: 200px; margin: 20px; padding: 5px; border: 3px solid red; transform: translateX(9px); }</style>";
+      const html = (origin) => one('rows="10"')(origin).replace("</style>", author);
+      const { page, shot } = await open(t, html, {
+        size: { width: 390, height: 844 }, early: () => { Element.prototype.requestFullscreen = undefined; },
+      });
+      await start(page);
+      await press(page, '[aria-label="Full screen"]');
+      await until(page, () => Boolean(vm.shadowRoot.querySelector('[aria-label="Leave full screen"]')));
+      const box = (selector) => page.evaluate((s) => {
+        const { left, top, width, height } = (s ? vm.shadowRoot.querySelector(s) : vm).getBoundingClientRect();
+        return [left, top, width, height];
+      }, selector);
+      assert.deepEqual(await box(), [0, 0, 390, 844]);
+      assert.deepEqual(await box(".root"), [0, 0, 390, 844]);
+      await shot("maximised");
+      await press(page, '[aria-label="Leave full screen"]');
+      assert.ok((await box())[3] < 400);
+    });
   });
 }
 
