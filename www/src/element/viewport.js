@@ -1,5 +1,11 @@
+/** A keyboard on the screen is higher than this, and a browser's bar that comes and goes is not. */
+const KEYBOARD = 120;
+/** In less than this toolbar and status line leave too little of the terminal. */
+const LOW = 320;
+
 /**
- * Keeps the end of the terminal in sight when a phone's keyboard covers a part of the page.
+ * Keeps the end of the terminal in sight when a phone's keyboard covers a part of the page, or
+ * makes the window smaller (`interactive-widget=resizes-content`).
  * @param {HTMLElement} host
  * @param {HTMLElement} root
  * @param {() => boolean} typing
@@ -9,20 +15,32 @@ export function followViewport(host, root, typing) {
   const window = host.ownerDocument.defaultView;
   const viewport = window?.visualViewport;
   if (!viewport) return () => {};
-  const look = () => {
-    // A zoomed page has a small viewport too, and no keyboard.
-    const covered = viewport.scale < 1.05 && window.innerHeight - viewport.height > 120;
-    if (covered && typing()) {
-      root.style.setProperty("--_visible", `${Math.floor(viewport.height)}px`);
-      host.scrollIntoView({ block: "start", behavior: "instant" });
-    } else {
-      root.style.removeProperty("--_visible");
-    }
+  /** The window's height without a keyboard, by its width: a phone that is turned has another. @type {Map<number, number>} */
+  const heights = new Map();
+  const show = (/** @type {number|undefined} */ height) => {
+    root.classList.toggle("covered", height !== undefined);
+    root.classList.toggle("low", height !== undefined && height < LOW);
+    if (height === undefined) root.style.removeProperty("--_visible");
+    else root.style.setProperty("--_visible", `${height}px`);
   };
+  const look = () => {
+    const { innerWidth, innerHeight } = window;
+    const whole = Math.max(heights.get(innerWidth) ?? 0, innerHeight);
+    heights.set(innerWidth, whole);
+    // A zoomed page has a small viewport too, and no keyboard.
+    const covered = viewport.scale < 1.05 && whole - viewport.height > KEYBOARD;
+    if (!covered || !typing()) return show(undefined);
+    show(Math.floor(viewport.height));
+    host.scrollIntoView({ block: "start", behavior: "instant" });
+  };
+  look();
   viewport.addEventListener("resize", look);
+  // The keyboard may be there already, for another field.
+  host.addEventListener("focusin", look);
   return () => {
     viewport.removeEventListener("resize", look);
-    root.style.removeProperty("--_visible");
+    host.removeEventListener("focusin", look);
+    show(undefined);
   };
 }
 

@@ -313,6 +313,50 @@ for (const which of found) {
       await press(page, '[aria-label="Leave full screen"]');
       assert.ok((await box())[3] < 400);
     });
+
+    // Some browsers lay the keyboard over the page, others make the window smaller.
+    for (const [name, size, height, over] of [
+      ["over the page", { width: 390, height: 844 }, 480, true], ["in a smaller window", { width: 390, height: 844 }, 480, false],
+      ["over the page, lying", { width: 844, height: 390 }, 170, true], ["in a smaller window, lying", { width: 844, height: 390 }, 170, false],
+    ]) {
+      test(`a phone's keyboard leaves the cursor's row in sight: ${name}`, async (t) => {
+        const { page, shot } = await open(t, null, {
+          path: "/", size, early: () => {
+            const { matchMedia } = globalThis;
+            globalThis.matchMedia = (query) => query === "(pointer: coarse)" ? Object.assign(new EventTarget(), { matches: true }) : matchMedia(query);
+          },
+        });
+        if (over) {
+          await page.evaluate(() => {
+            globalThis.laid = Object.assign(new EventTarget(), { height: innerHeight, scale: 1 });
+            Object.defineProperty(globalThis, "visualViewport", { value: laid });
+            // The element looks at it when it comes into the page.
+            const node = vm;
+            const home = node.parentNode;
+            node.remove();
+            return new Promise((resolve) => setTimeout(() => resolve(home.insertBefore(node, home.children[2])), 1200)).then(() => {});
+          });
+        }
+        await until(page, () => Boolean(vm.src));
+        await start(page);
+        await page.evaluate(() => vm.send("flood 100\r"));
+        await shows(page, "line 99");
+        await page.evaluate(() => vm.focus());
+        if (over) await page.evaluate((h) => { laid.height = h; laid.dispatchEvent(new Event("resize")); }, height);
+        else await page.setViewport({ ...size, height });
+        const seen = (h) => {
+          const box = (part) => vm.shadowRoot.querySelector(part)?.getBoundingClientRect() ?? { top: -1, bottom: Infinity };
+          const [cursor, keys] = [box(".xterm-cursor"), box(".keys")];
+          return cursor.top >= 0 && cursor.bottom <= keys.top && keys.bottom <= h && keys.bottom > keys.top;
+        };
+        await until(page, seen, height);
+        await shot(`keyboard-${name.replaceAll(/\W+/g, "-")}`);
+        assert.equal(await page.evaluate(() => vm.shadowRoot.querySelector(".toolbar").checkVisibility()), height > 320);
+        if (over) await page.evaluate((h) => { laid.height = h; laid.dispatchEvent(new Event("resize")); }, size.height);
+        else await page.setViewport(size);
+        await until(page, () => vm.shadowRoot.querySelector(".root").style.getPropertyValue("--_visible") === "");
+      });
+    }
   });
 }
 
