@@ -3,7 +3,7 @@
 //   virtarium.js   the element and the API, with xterm.js in it
 //   worker.js      what runs in the machine's worker
 //   virtarium.wasm a copy of --wasm
-//   index.html, page.js, page.css   the page of `virtarium serve` and `virtarium site`
+//   index.html, page.js, page.css, icon.js   the page of `virtarium serve` and `virtarium site`
 //   *.LEGAL.txt    the licences of what is bundled
 //
 // --bindgen FILE   the module of wasm-bindgen's that src/worker imports as "virtarium-wasm"
@@ -62,7 +62,7 @@ if (!values.out) {
   process.exit(2);
 }
 /** `virtarium serve` and `virtarium site` give these out as they are. */
-const PAGE = ["index.html", "page.js", "page.css"];
+const PAGE = ["index.html", "page.js", "page.css", "icon.js"];
 const out = path.resolve(values.out);
 if (!(await exists(values.worker))) {
   console.error(`build.mjs: there is no worker at ${values.worker}; --worker FILE names one`);

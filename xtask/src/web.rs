@@ -17,12 +17,13 @@ use crate::{setup, workspace};
 /// The name of the bindings.
 const BINDINGS: &str = "virtarium_wasm";
 /// What a page downloads before the guest's image.
-const DOWNLOADS: [&str; 5] = [
+const DOWNLOADS: [&str; 6] = [
     "virtarium.js",
     "worker.js",
     "virtarium.wasm",
     "page.js",
     "page.css",
+    "icon.js",
 ];
 /// What that may be by gzip -9, in bytes: less than what the page's peers need.
 const MOST: usize = 400_000;

@@ -314,6 +314,19 @@ for (const which of found) {
       assert.ok((await box())[3] < 400);
     });
 
+    test("the page of a site keeps to its policy from the beginning", async (t) => {
+      const { page } = await open(t, null, {
+        path: "/", early: () => {
+          globalThis.broken = [];
+          document.addEventListener("securitypolicyviolation", (event) => broken.push(`${event.violatedDirective} ${event.blockedURI}`));
+        },
+      });
+      await until(page, () => document.getElementById("embed").textContent !== "" && document.readyState === "complete");
+      // A browser asks for an icon a little later.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      assert.deepEqual(await page.evaluate(() => broken), []);
+    });
+
     // Some browsers lay the keyboard over the page, others make the window smaller.
     for (const [name, size, height, over] of [
       ["over the page", { width: 390, height: 844 }, 480, true], ["in a smaller window", { width: 390, height: 844 }, 480, false],

@@ -32,7 +32,7 @@ before(async () => {
 after(() => fs.rmSync(dir, { recursive: true }));
 
 test("a page has its files, and the licences of what is bundled", () => {
-  assert.deepEqual(fs.readdirSync(path.join(dir, "web")).sort(), ["index.html", "page.css", "page.js", "virtarium.js", "virtarium.js.LEGAL.txt",
+  assert.deepEqual(fs.readdirSync(path.join(dir, "web")).sort(), ["icon.js", "index.html", "page.css", "page.js", "virtarium.js", "virtarium.js.LEGAL.txt",
     "virtarium.single.js", "virtarium.single.js.LEGAL.txt", "virtarium.wasm", "worker.js"]);
   assert.match(read("web/virtarium.js.LEGAL.txt"), /xterm\.js authors/);
 });
