@@ -46,7 +46,7 @@ export interface MachineDescription {
   append?: string;
   kernel: MachineFileDescription | string | Uint8Array;
   initrd?: MachineFileDescription | string | Uint8Array;
-  disks?: { name?: string; manifest?: string; url?: string; size?: string | number; readonly?: boolean }[];
+  disks?: { name: string; manifest?: string; url?: string; size?: string | number; readonly?: boolean }[];
   consoles?: number;
   agent?: number;
   rng?: boolean;

@@ -11,6 +11,8 @@ const MEMORY_MIN = 8 << 20;
 /** What a wasm32 module can hold beside itself. */
 const MEMORY_MAX = 1792 * (1 << 20);
 
+const FIELDS = ["virtarium", "title", "memory", "cpus", "append", "kernel", "initrd", "disks", "consoles", "agent", "rng", "ready", "sources"];
+
 /**
  * @typedef {object} MachineChanges
  * @property {string|number} [memory]
@@ -68,7 +70,7 @@ export function checkMachine(value, base, changes = {}, where = "the machine") {
   };
   /** @param {unknown} v @param {string} field @param {number} low @param {number} high @param {number} fallback */
   const count = (v, field, low, high, fallback) => {
-    const n = v === undefined || v === "" ? fallback : typeof v === "string" && /^\d+$/.test(v) ? Number(v) : v;
+    const n = v === undefined ? fallback : v;
     if (typeof n !== "number" || !Number.isInteger(n) || n < low || n > high) {
       throw bad(field, `is ${show(v)} and should be a number from ${low} to ${high}`);
     }
@@ -82,10 +84,22 @@ export function checkMachine(value, base, changes = {}, where = "the machine") {
     }
     return n;
   };
+  /** @param {unknown} v @param {string} field @param {boolean} fallback */
+  const flag = (v, field, fallback) => {
+    const is = v === undefined ? fallback : v;
+    if (typeof is !== "boolean") throw bad(field, `is ${show(v)} and should be true or false`);
+    return is;
+  };
+  /** A field that is misspelt would be another machine without a word. @param {object} v @param {string[]} fields @param {string} [of] */
+  const only = (v, fields, of = "") => {
+    const other = Object.keys(v).find((key) => !fields.includes(key));
+    if (other !== undefined) throw bad(`${of}${show(other)}`, `is no field; there are ${fields.join(", ")}`);
+  };
   /** @param {unknown} v @param {string} field */
   const address = (v, field) => {
     try {
-      const url = new URL(/** @type {string} */ (v), base);
+      if (typeof v !== "string") throw new TypeError("no text");
+      const url = new URL(v, base);
       if (!/^(https?|blob|data):$/.test(url.protocol)) throw new TypeError(`${url.protocol} is not fetched from`);
       return url.href;
     } catch {
@@ -96,7 +110,8 @@ export function checkMachine(value, base, changes = {}, where = "the machine") {
   const file = (v, field) => {
     if (v instanceof Uint8Array) return { bytes: v };
     if (typeof v === "string") return { url: address(v, field) };
-    if (typeof v !== "object" || v === null) throw bad(field, `is ${show(v)} and should be an object with "url"`);
+    if (typeof v !== "object" || v === null || Array.isArray(v)) throw bad(field, `is ${show(v)} and should be an object with "url"`);
+    only(v, ["url", "bytes", "sha256", "size", "encoding"], `${field}.`);
     const f = /** @type {Record<string, unknown>} */ (v);
     /** @type {MachineFile} */
     const out = {};
@@ -116,15 +131,18 @@ export function checkMachine(value, base, changes = {}, where = "the machine") {
     return out;
   };
 
+  only(m, FIELDS);
   if (m.kernel === undefined) throw bad('"kernel"', "is missing");
-  const list = m.disks ?? [];
+  const list = m.disks === undefined ? [] : m.disks;
   if (!Array.isArray(list) || list.length > 8) throw bad('"disks"', "should be a list of at most 8");
   /** @type {Set<string>} */
   const names = new Set();
   const disks = list.map((v, i) => {
     const field = `disks[${i}]`;
-    if (typeof v !== "object" || v === null) throw bad(field, `is ${show(v)} and should be an object`);
-    const name = text(v.name, `${field}.name`, `disk${i}`);
+    if (typeof v !== "object" || v === null || Array.isArray(v)) throw bad(field, `is ${show(v)} and should be an object`);
+    only(v, ["name", "manifest", "url", "size", "readonly"], `${field}.`);
+    if (v.name === undefined) throw bad(`${field}.name`, "is missing");
+    const name = text(v.name, `${field}.name`, "");
     // It becomes the name of a file and of a lock.
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name) || names.has(name)) {
       throw bad(`${field}.name`, `is ${show(name)} and should be letters, digits, ".", "_", "-", and no other disk's`);
@@ -137,7 +155,7 @@ export function checkMachine(value, base, changes = {}, where = "the machine") {
     if (v.manifest !== undefined) disk.manifest = address(v.manifest, `${field}.manifest`);
     else if (v.url !== undefined) disk.url = address(v.url, `${field}.url`);
     else disk.size = size(v.size, `${field}.size`, 1 << 20, 2 ** 46);
-    if (v.readonly === true) disk.readonly = true;
+    if (flag(v.readonly, `${field}.readonly`, false)) disk.readonly = true;
     return disk;
   });
 
@@ -156,14 +174,18 @@ export function checkMachine(value, base, changes = {}, where = "the machine") {
   const machine = {
     virtarium: 1,
     title: text(m.title, '"title"', "Linux").slice(0, 100),
-    memory: size(changes.memory || m.memory || "128M", changes.memory ? "memory" : '"memory"', MEMORY_MIN, MEMORY_MAX),
-    cpus: count(changes.cpus || m.cpus, changes.cpus ? "cpus" : '"cpus"', 1, 8, 1),
+    memory: size(m.memory === undefined ? "128M" : m.memory, '"memory"', MEMORY_MIN, MEMORY_MAX),
+    cpus: count(m.cpus, '"cpus"', 1, 8, 1),
     append: more ? `${append} ${more}` : append,
     kernel: file(m.kernel, '"kernel"'),
     disks,
     consoles,
-    rng: m.rng !== false,
+    rng: flag(m.rng, '"rng"', true),
   };
+  // Attributes are texts; one that is empty is none.
+  const { memory, cpus } = changes;
+  if (memory != null && memory !== "") machine.memory = size(memory, "memory", MEMORY_MIN, MEMORY_MAX);
+  if (cpus != null && cpus !== "") machine.cpus = count(typeof cpus === "string" && /^\d+$/.test(cpus) ? Number(cpus) : cpus, "cpus", 1, 8, 1);
   if (m.initrd !== undefined) machine.initrd = file(m.initrd, '"initrd"');
   if (m.agent !== undefined) machine.agent = count(m.agent, '"agent"', 0, consoles - 1, 0);
   if (ready.length > 0) machine.ready = ready;

@@ -12,7 +12,7 @@ test("addresses are relative to the file, defaults are filled in", () => {
     virtarium: 1, title: "Debian", memory: "256M", cpus: 2, append: "console=hvc0",
     kernel: { url: "../files/k.gz", sha256: "a".repeat(64), size: 100, encoding: "gzip" }, initrd: { url: "../files/i" },
     disks: [{ name: "root", manifest: "../disks/debian/manifest.txt" }, { name: "d", url: "../x.img", readonly: true }, { name: "s", size: "2M" }],
-    consoles: 2, agent: 1, ready: ["(a+)+$", "# "], sources: "../SOURCES.md", unknown: true,
+    consoles: 2, agent: 1, ready: ["(a+)+$", "# "], sources: "../SOURCES.md",
   }, BASE);
   assert.deepEqual(machine, {
     virtarium: 1, title: "Debian", memory: 268435456, cpus: 2, append: "console=hvc0",
@@ -31,6 +31,10 @@ test("addresses are relative to the file, defaults are filled in", () => {
 test("the page's changes come before the file's values", () => {
   const machine = checkMachine(LEAST, BASE, { memory: "64M", cpus: "3", append: "quiet" });
   assert.deepEqual([machine.memory, machine.cpus, machine.append], [67108864, 3, "console=hvc0 quiet"]);
+  const file = { ...LEAST, memory: "32M", cpus: 2 };
+  assert.equal(checkMachine(file, BASE, { memory: "", cpus: "" }).memory, 33554432);
+  assert.throws(() => checkMachine(LEAST, BASE, { cpus: "two" }), /cpus is "two"/);
+  assert.throws(() => checkMachine(LEAST, BASE, { memory: 0 }), /memory is 0/);
   assert.throws(() => checkMachine(LEAST, BASE, { memory: "3G" }), /memory is "3G" and should be a size from 8M to 1792M/);
 });
 
@@ -51,6 +55,18 @@ test("a mistake in a machine file names its field and its value", () => {
     [{ ...LEAST, disks: [{ name: "a" }] }, /one of "manifest", "url" and "size"/],
     [{ ...LEAST, disks: [{ name: "a", size: "1M", url: "b" }] }, /one of/],
     [{ ...LEAST, disks: [null] }, /disks\[0\] is null/],
+    // What would be another machine than the one that was meant.
+    [{ ...LEAST, rng: "no" }, /"rng" is "no" and should be true or false/], [{ ...LEAST, rng: null }, /"rng" is null/],
+    [{ ...LEAST, disks: [{ name: "a", size: "1M", readonly: "yes" }] }, /disks\[0\].readonly is "yes"/],
+    [{ ...LEAST, disks: [{ size: "1M" }] }, /disks\[0\].name is missing/], [{ ...LEAST, disks: null }, /"disks" should be a list/],
+    [{ ...LEAST, disks: [{ name: "a", size: "1M", read_only: true }] }, /disks\[0\]."read_only" is no field/],
+    [{ ...LEAST, memory: 0 }, /"memory" is 0/], [{ ...LEAST, memory: "" }, /"memory" is ""/], [{ ...LEAST, memory: null }, /"memory" is null/],
+    [{ ...LEAST, cpus: "2" }, /"cpus" is "2"/], [{ ...LEAST, cpus: null }, /"cpus" is null/],
+    [{ ...LEAST, consoles: "2" }, /"consoles" is "2"/], [{ ...LEAST, consoles: "" }, /"consoles" is ""/],
+    [{ ...LEAST, disk: [] }, /"disk" is no field; there are virtarium, title/],
+    [{ ...LEAST, kernel: { url: "k", sha265: "a".repeat(64) } }, /"kernel"."sha265" is no field/],
+    [{ ...LEAST, kernel: { url: 5 } }, /"kernel".url is 5/], [{ ...LEAST, sources: {} }, /"sources" is \{\}/],
+    [{ ...LEAST, kernel: [] }, /"kernel" is \[\]/],
     [{ ...LEAST, consoles: 2, agent: 2 }, /"agent" is 2/], [{ ...LEAST, ready: 5 }, /"ready" is 5 and should be a text/],
     [{ ...LEAST, ready: ["# ", ""] }, /"ready"\[1\] is ""/], [{ ...LEAST, ready: [null] }, /"ready"\[0\] is null/],
     [{ ...LEAST, ready: Array(9).fill("# ") }, /"ready" should be at most 8 texts/],
