@@ -64,8 +64,13 @@ if (!values.out) {
 /** `virtarium serve` and `virtarium site` give these out as they are. */
 const PAGE = ["index.html", "page.js", "page.css", "icon.js"];
 const out = path.resolve(values.out);
+const npm = values.npm && path.resolve(values.npm);
 if (!(await exists(values.worker))) {
   console.error(`build.mjs: there is no worker at ${values.worker}; --worker FILE names one`);
+  process.exit(2);
+}
+if (npm && !(await replaceable(npm))) {
+  console.error(`build.mjs: --npm ${npm}: the folder is not empty and no package of this program, which would take its place; name another one`);
   process.exit(2);
 }
 await fs.mkdir(out, { recursive: true });
@@ -89,7 +94,22 @@ await esbuild.build({ ...common, entryPoints: [at("src/element.js")], outfile: p
 if (values.single) await single(path.join(out, "virtarium.single.js"));
 for (const file of PAGE) await fs.copyFile(at("page", file), path.join(out, file));
 if (values.wasm) await fs.copyFile(values.wasm, path.join(out, "virtarium.wasm"));
-if (values.npm) await npmPackage(path.resolve(values.npm));
+if (npm) await npmPackage(npm);
+
+/**
+ * Whether a folder may be replaced by a package: it is not there, empty, or one that was made here.
+ * @param {string} dir
+ */
+async function replaceable(dir) {
+  const files = await fs.readdir(dir).catch((error) => (error.code === "ENOENT" ? [] : undefined));
+  if (!files?.length) return files !== undefined;
+  try {
+    const { name, unpkg, scripts } = JSON.parse(await fs.readFile(path.join(dir, "package.json"), "utf8"));
+    return name === "virtarium" && unpkg === "./virtarium.js" && scripts === undefined;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * The element with the worker's text in it: one script tag, and the module of WebAssembly beside it.

@@ -47,6 +47,10 @@ pub struct Options {
 /// # Errors
 /// If a tool is missing or fails.
 pub fn run(options: &Options) -> Result<()> {
+    let target = workspace::target();
+    let out = options.out.as_ref();
+    let out = out.map_or_else(|| Ok(target.join("web")), workspace::absolute)?;
+    let npm = options.npm.as_ref().map(workspace::absolute).transpose()?;
     setup::target(setup::WASM)?;
     setup::npm()?;
     let module = compile()?;
@@ -57,8 +61,6 @@ pub fn run(options: &Options) -> Result<()> {
     if !options.dev {
         module = optimise(&www, &module)?;
     }
-    let target = workspace::target();
-    let out = options.out.clone().unwrap_or_else(|| target.join("web"));
     let mut node = Command::new("node");
     node.current_dir(&www)
         .args(["build.mjs", "--single", "--out"])
@@ -67,7 +69,7 @@ pub fn run(options: &Options) -> Result<()> {
         .arg(&module)
         .arg("--bindgen")
         .arg(bindings.join(format!("{BINDINGS}.js")));
-    if let Some(npm) = &options.npm {
+    if let Some(npm) = &npm {
         node.arg("--npm").arg(npm);
     }
     if options.dev {

@@ -14,6 +14,16 @@ pub fn root() -> &'static Path {
     xtask.parent().unwrap_or(xtask)
 }
 
+/// A path as the command line has it, for programs that run in another folder.
+///
+/// # Errors
+/// If it is empty, or the current folder is gone.
+#[cfg(any(feature = "bench", feature = "web", test))]
+pub fn absolute(path: impl AsRef<Path>) -> Result<PathBuf> {
+    let path = path.as_ref();
+    std::path::absolute(path).with_context(|| format!("{} is no folder", path.display()))
+}
+
 /// Cargo's target folder, absolute.
 pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
@@ -33,4 +43,17 @@ pub fn release_program() -> Result<PathBuf> {
     let status = cargo.status().context("cargo cannot be run")?;
     ensure!(status.success(), "`cargo build --release` failed");
     Ok(target().join("release").join("virtarium"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_those_of_the_current_folder() {
+        let here = env::current_dir().unwrap();
+        assert_eq!(absolute("types").unwrap(), here.join("types"));
+        assert_eq!(absolute(here.join("a")).unwrap(), here.join("a"));
+        assert!(absolute("").is_err());
+    }
 }

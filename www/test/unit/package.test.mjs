@@ -37,6 +37,27 @@ test("a page has its files, and the licences of what is bundled", () => {
   assert.match(read("web/virtarium.js.LEGAL.txt"), /xterm\.js authors/);
 });
 
+test("a folder that is no package of ours is not replaced by one", async () => {
+  const build = (/** @type {string} */ to) => run(process.execPath, [path.join(WWW, "build.mjs"), "--out", path.join(dir, "again"), "--npm", to,
+    "--worker", path.join(WWW, "test/mock-worker.js")]);
+  const mine = path.join(dir, "mine");
+  fs.mkdirSync(mine);
+  fs.writeFileSync(path.join(mine, "thesis.txt"), "years");
+  await assert.rejects(build(mine), /mine: the folder is not empty and no package/);
+  // The folder of these sources has a package.json of the same name.
+  fs.copyFileSync(path.join(WWW, "package.json"), path.join(mine, "package.json"));
+  await assert.rejects(build(mine), /name another one/);
+  await assert.rejects(build(path.join(mine, "thesis.txt")), /name another one/);
+  assert.equal(fs.readFileSync(path.join(mine, "thesis.txt"), "utf8"), "years");
+  assert.ok(!fs.existsSync(path.join(dir, "again")), "nothing was built before");
+  const ours = path.join(dir, "ours");
+  fs.mkdirSync(ours);
+  await build(ours);
+  fs.writeFileSync(path.join(ours, "old.js"), "");
+  await build(ours);
+  assert.ok(!fs.existsSync(path.join(ours, "old.js")));
+});
+
 test("bundlers and browsers find worker and module beside the file", () => {
   const code = read("web/virtarium.js");
   for (const name of ["worker.js", "virtarium.wasm"]) {
