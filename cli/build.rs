@@ -1,7 +1,9 @@
 //! Tells the program which commit, target and features it was built from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
+
+mod embed;
 
 fn main() {
     let git = |args: &[&str]| {
@@ -35,39 +37,18 @@ fn main() {
 /// Makes the files of the folder that `VIRTARIUM_PAGE` names part of the program, as the page
 /// that it serves.
 fn embed_page() {
+    println!("cargo::rerun-if-changed=embed.rs");
     println!("cargo::rerun-if-env-changed=VIRTARIUM_PAGE");
-    let mut files = Vec::new();
-    if let Some(dir) = std::env::var_os("VIRTARIUM_PAGE").filter(|dir| !dir.is_empty()) {
-        let dir = std::fs::canonicalize(&dir)
-            .unwrap_or_else(|error| panic!("VIRTARIUM_PAGE={}: {error}", dir.display()));
+    let dir = std::env::var_os("VIRTARIUM_PAGE").filter(|dir| !dir.is_empty());
+    let dir = dir.as_deref().map(Path::new);
+    if let Some(dir) = dir {
         println!("cargo::rerun-if-changed={}", dir.display());
-        collect(&dir, "", &mut files);
-        files.sort();
     }
-    let rows = files
-        .iter()
-        .map(|(path, file)| format!("({path:?}, include_bytes!({file:?})), "));
-    let rows: String = rows.collect();
-    let text = format!("const EMBEDDED: &[(&str, &[u8])] = &[{rows}];\n");
-    let out = std::env::var_os("OUT_DIR").expect("cargo sets it");
-    std::fs::write(Path::new(&out).join("page.rs"), text).expect("OUT_DIR can be written");
-}
-
-/// The files below `dir` but hidden ones: their path there, with `/`, and where they are.
-fn collect(dir: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) {
-    let entries = std::fs::read_dir(dir).expect("the page can be listed");
-    for entry in entries.map(|entry| entry.expect("the page can be listed")) {
-        let name = entry
-            .file_name()
-            .into_string()
-            .expect("a name that a URL can have");
-        let path = entry.path();
-        if name.starts_with('.') {
-            continue;
-        } else if path.is_dir() {
-            collect(&path, &format!("{prefix}{name}/"), files);
-        } else {
-            files.push((format!("{prefix}{name}"), path));
+    match embed::text(dir) {
+        Ok(text) => {
+            let out = std::env::var_os("OUT_DIR").expect("cargo sets it");
+            std::fs::write(Path::new(&out).join("page.rs"), text).expect("OUT_DIR can be written");
         }
+        Err(problem) => println!("cargo::error=VIRTARIUM_PAGE={problem}"),
     }
 }

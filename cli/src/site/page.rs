@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 /// A file's path below the page, with `/`, and what is in it.
 pub type File = (String, Cow<'static, [u8]>);
 
-// `EMBEDDED: &[(&str, &[u8])]`, written by build.rs.
+// `EMBEDDED: &[(&str, &[u8])]`, written by build.rs as embed.rs says.
 include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 /// What a page cannot do without.
@@ -84,6 +84,10 @@ fn collect(
 }
 
 #[cfg(test)]
+#[path = "../../embed.rs"]
+mod embed;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::image::testing::directory;
@@ -127,5 +131,51 @@ mod tests {
         let error = format!("{:#}", files(Some(dir.path())).unwrap_err());
         assert!(error.contains("64 MiB"), "{error}");
         assert!(files(Some(Path::new("no such folder"))).is_err());
+    }
+
+    #[test]
+    fn what_is_embedded_is_what_a_folder_has() {
+        let dir = directory("site-embedded");
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("fonts")).unwrap();
+        std::fs::create_dir(at(".git")).unwrap();
+        let others = [".swp", ".git/config", "fonts/a.woff2", "a\"b.css"];
+        for name in NEEDED.iter().chain(&others) {
+            std::fs::write(at(name), format!("{name}\0")).unwrap();
+        }
+        let text = embed::text(Some(dir.path())).unwrap();
+        let whole = std::fs::canonicalize(dir.path()).unwrap();
+        let found = files(Some(dir.path())).unwrap();
+        let rows = found.iter().map(|(path, _)| {
+            let file = path
+                .split('/')
+                .fold(whole.clone(), |at, part| at.join(part));
+            format!("({path:?}, include_bytes!({file:?})), ")
+        });
+        let rows: String = rows.collect();
+        assert_eq!(
+            text,
+            format!("const EMBEDDED: &[(&str, &[u8])] = &[{rows}];\n")
+        );
+        assert_eq!(found.len(), NEEDED.len() + 2);
+    }
+
+    #[test]
+    fn what_is_no_page_is_not_embedded() {
+        let dir = directory("site-no-page");
+        for name in NEEDED {
+            std::fs::write(dir.path().join(name), name).unwrap();
+        }
+        for name in NEEDED {
+            let path = dir.path().join(name);
+            std::fs::remove_file(&path).unwrap();
+            let error = embed::text(Some(dir.path())).unwrap_err();
+            assert!(error.contains(&format!("no {name};")), "{error}");
+            std::fs::write(&path, name).unwrap();
+        }
+        let error = embed::text(Some(Path::new("no/such/folder"))).unwrap_err();
+        assert!(error.contains("whole path"), "{error}");
+        let none = embed::text(None).unwrap();
+        assert_eq!(none, "const EMBEDDED: &[(&str, &[u8])] = &[];\n");
     }
 }

@@ -102,9 +102,13 @@ fn web() -> Result<()> {
     process::run(cargo().args(["xtask", "web"]))
 }
 
-/// Builds the program.
+/// Builds the program with the page in it.
 fn program() -> Result<PathBuf> {
-    process::run(cargo().args(["build", "--package", "virtarium"]))?;
+    process::run(
+        cargo()
+            .args(["build", "--package", "virtarium"])
+            .env("VIRTARIUM_PAGE", workspace::target().join("web")),
+    )?;
     Ok(workspace::target().join("debug/virtarium"))
 }
 
@@ -115,9 +119,7 @@ fn site(program: PathBuf, guests: &[&str]) -> Result<Site> {
         Command::new(&program)
             .arg("site")
             .arg(&folder)
-            .args(guests.iter().flat_map(|guest| ["--guest", guest]))
-            .arg("--page")
-            .arg(workspace::target().join("web")),
+            .args(guests.iter().flat_map(|guest| ["--guest", guest])),
     )?;
     Ok(Site { folder, program })
 }
