@@ -8,9 +8,11 @@ use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 
+use virtarium_backends::disk::Manifest;
 use virtarium_backends::disk::chunks::{self, DEFAULT_CHUNK};
 
 use super::machine::{Encoding, FileRef};
+use super::record::{self, Record};
 use crate::args::devices::ImageArg;
 use crate::host::block::ImageFormat;
 use crate::image::cache::{unwritable, write_atomically};
@@ -20,6 +22,9 @@ use crate::image::progress::Progress;
 
 /// Bytes between two looks at the progress.
 const STEP: usize = 256 << 10;
+
+/// What is known of a disk's chunks, beside its manifest.
+pub const RECORD: &str = ".record.json";
 
 /// A folder that is being made.
 pub struct Folder {
@@ -46,7 +51,8 @@ impl Folder {
     }
 
     /// Puts a raw disk into the folder in chunks, which all disks share. The URL of its manifest is
-    /// relative to a folder of the site.
+    /// relative to a folder of the site. Where neither disk nor chunks have changed since the last
+    /// time, nothing is read.
     ///
     /// # Errors
     /// If it cannot be read, or a chunk not written.
@@ -56,6 +62,7 @@ impl Folder {
         if let Some(parent) = manifest.parent() {
             std::fs::create_dir_all(parent).map_err(|error| unwritable(parent, error))?;
         }
+        let record = manifest.with_file_name(RECORD);
         let chunking = Chunking {
             image: ImageArg {
                 path: disk.to_owned(),
@@ -66,14 +73,30 @@ impl Folder {
             chunk_size: DEFAULT_CHUNK,
             encoding: chunks::Encoding::Gzip,
         };
+        if let Some(known) = Record::read(&record)
+            && let Some((found, manifest)) = Record::of(disk, &chunking.manifest)
+            && found == known
+            && is_made_by(&manifest, &chunking)
+        {
+            self.kept += files_of(&manifest) + 1;
+            return Ok(format!("../{path}"));
+        }
+        let settled = record::is_settled(disk);
+        let before_disk = record::stamp_of(disk);
         let before = std::fs::read(&chunking.manifest).ok();
         let made = chunk(&chunking, &self.progress)?;
         let same = before.is_some() && before == std::fs::read(&chunking.manifest).ok();
         let manifest = made.manifest;
-        let files = (0..manifest.count()).filter_map(|index| manifest.hash(index));
-        let files = files.collect::<BTreeSet<_>>().len() as u64;
         self.written += made.written + u64::from(!same);
-        self.kept += files.saturating_sub(made.written) + u64::from(same);
+        self.kept += files_of(&manifest).saturating_sub(made.written) + u64::from(same);
+        // Without a record everything is read the next time; that is all.
+        if settled
+            && record::make_stable(&manifest, &chunking.manifest).is_ok()
+            && let Some((found, _)) = Record::of(disk, &chunking.manifest)
+            && before_disk.is_some_and(|before| found.is_of(&before))
+        {
+            found.write(&record)?;
+        }
         Ok(format!("../{path}"))
     }
 
@@ -138,6 +161,19 @@ impl Folder {
     }
 }
 
+/// Number of files that the chunks have.
+fn files_of(manifest: &Manifest) -> u64 {
+    let files = (0..manifest.count()).filter_map(|index| manifest.hash(index));
+    files.collect::<BTreeSet<_>>().len() as u64
+}
+
+/// Whether a manifest is of the shape that is to be made now.
+fn is_made_by(manifest: &Manifest, chunking: &Chunking) -> bool {
+    manifest.chunk_size() == chunking.chunk_size
+        && manifest.encoding() == chunking.encoding
+        && manifest.folder() == chunking.folder
+}
+
 /// Whether a packed file is there and whole.
 fn unpacks_to(path: &Path, sha256: Sha256, size: u64) -> bool {
     let Ok(file) = std::fs::File::open(path) else {
@@ -151,8 +187,6 @@ fn unpacks_to(path: &Path, sha256: Sha256, size: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use virtarium_backends::disk::chunks::Manifest;
-
     use super::*;
     use crate::image::testing::directory;
 

@@ -21,6 +21,7 @@ mod folder;
 pub mod guests;
 pub mod machine;
 mod page;
+mod record;
 mod sources;
 
 use folder::Folder;
