@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn what_no_flush_made_stable_is_in_the_file() {
-        let manifest = Manifest::unverified(1 << 20, 1 << 16, BaseId([0; 32])).unwrap();
+        let manifest = Manifest::unverified(1 << 20, 1 << 18, BaseId([0; 32])).unwrap();
         let options = OverlayOptions::default();
         let mut disk = Streamed::create(Blocks::new(true), manifest, &options, 0).unwrap();
         let write = BlockRequest::Write {

@@ -5,9 +5,12 @@ import { failure, isNamed } from "./failure.js";
 /** What is said where a disk cannot be gone on with. */
 export const TAKEN = "the disk was used in another tab meanwhile; restart the machine to go on with what is on it now";
 
-/** A name for what this worker has open, which no other one has. */
+/**
+ * A name for what this worker has open, which no other one has; always as long, so that it can be
+ * written over another one where there is no room.
+ */
 export function session() {
-  return crypto.getRandomValues(new Uint32Array(4)).join("-");
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** A disk that only one tab may have. */

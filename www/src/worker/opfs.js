@@ -11,33 +11,14 @@ export const MAGIC = "VTROVL\r\n";
 const HEADERS = 8192;
 /** Bytes that are copied at a time. */
 const PIECE = 1 << 20;
-
 /**
- * Fills a file so that it has a beginning only when all else is stable.
- * @param {FileSystemSyncAccessHandle} handle
- * @param {Blob} from
+ * The two files that a disk can be in: while one counts, what is imported is written into the
+ * other. Which one counts is a byte, the second's or any other, in a third file.
  */
-async function copyWhole(handle, from) {
-  handle.truncate(0);
-  handle.flush();
-  await copyInto(handle, from.slice(HEADERS), HEADERS);
-  await copyInto(handle, from.slice(0, HEADERS), 0);
-}
-
-/**
- * @param {FileSystemSyncAccessHandle} handle
- * @param {Blob} from
- * @param {number} at
- */
-async function copyInto(handle, from, at) {
-  for (let done = 0; done < from.size; done += PIECE) {
-    const bytes = new Uint8Array(await from.slice(done, done + PIECE).arrayBuffer());
-    if (handle.write(bytes, { at: at + done }) !== bytes.length) {
-      throw failure("quota", "the browser has no room for the disk");
-    }
-  }
-  handle.flush();
-}
+const SLOTS = ["overlay", "overlay2"];
+const MARK = "current";
+const SECOND = "2";
+const NO_ROOM = "the browser has no room for the disk";
 
 /** An overlay file in the origin's private file system. */
 export class File {
@@ -84,32 +65,8 @@ export class File {
    * @param {boolean} wait
    * @returns {Promise<FileSystemSyncAccessHandle>}
    */
-  async handle(wait) {
-    const file = await this.#folder.getFileHandle(`${this.#name}.overlay`, { create: true });
-    const end = performance.now() + (wait ? PATIENCE_MS : 0);
-    for (;;) {
-      try {
-        const handle = await file.createSyncAccessHandle();
-        try {
-          await this.#sign();
-        } catch (error) {
-          handle.close();
-          throw error;
-        }
-        return handle;
-      } catch (error) {
-        if (isNamed(error, "QuotaExceededError")) {
-          throw failure("quota", "the browser has no room for the disk");
-        }
-        if (!isNamed(error, "NoModificationAllowedError")) {
-          throw failure("storage", `the browser does not open the disk's file: ${error}`);
-        }
-        if (performance.now() >= end) {
-          throw failure("locked", "the disk's file is open in another tab or window");
-        }
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    }
+  handle(wait) {
+    return this.#take({ create: true, wait });
   }
 
   /**
@@ -117,12 +74,14 @@ export class File {
    * @returns {Promise<FileSystemSyncAccessHandle>}
    */
   async handleAgain() {
-    const owner = await this.#folder.getFileHandle(`${this.#name}.owner`, { create: true });
-    const session = await (await owner.getFile()).text();
-    if (session !== this.#session) {
+    const owner = await this.#text("owner");
+    if (owner === undefined) {
+      throw failure("storage", "the disk's file is gone: what the browser kept for this page was deleted");
+    }
+    if (owner !== this.#session) {
       throw failure("locked", TAKEN);
     }
-    return this.handle(true);
+    return this.#take({ create: false, wait: true });
   }
 
   /**
@@ -130,99 +89,274 @@ export class File {
    * @returns {Promise<Blob>}
    */
   async content() {
-    return (await this.#folder.getFileHandle(`${this.#name}.overlay`)).getFile();
+    const { counts } = await this.#slots();
+    return asked("read", async () => (await this.#entry(counts, false)).getFile());
   }
 
   /**
-   * Writes an overlay that is to take the file's place beside it, and gives its handle.
+   * Writes an overlay that is to take the file's place beside it, and gives its handle. Until it is
+   * approved the file counts, and after a cut at any point one of the two does and is whole.
    * @param {Blob} overlay
    * @returns {Promise<FileSystemSyncAccessHandle>}
    */
   async stage(overlay) {
-    await this.#remove("checked");
-    const file = await this.#folder.getFileHandle(`${this.#name}.import`, { create: true });
-    const handle = await file.createSyncAccessHandle();
+    const { counts, other } = await this.#slots();
+    // Also where it counts only because the other one is missing. And approval then changes a byte
+    // of a file that is there: browsers do not say when a new name is stable.
+    await this.#mark(counts);
+    const handle = await this.#open(other, { create: true, wait: false });
     try {
-      await copyWhole(handle, overlay);
+      await asked("written", () => copyWhole(handle, overlay));
     } catch (error) {
       handle.close();
-      await this.#remove("import");
-      throw isNamed(error, "QuotaExceededError") ? failure("quota", "the browser has no room for the imported disk") : error;
+      await this.settle().catch(() => {});
+      throw error;
     }
     return handle;
   }
 
-  /** What was staged was checked: it is to take the file's place, whatever happens now. */
+  /**
+   * What was staged was checked, and its handle is closed: it counts from now on. Fails if another
+   * tab has the file.
+   */
   async approve() {
-    await this.#folder.getFileHandle(`${this.#name}.checked`, { create: true });
-  }
-
-  /** Forgets what was staged. Its handle must be closed. */
-  async unstage() {
-    await this.#remove("import");
+    const { counts, other } = await this.#slots();
+    const handle = await this.#open(counts, { create: false, wait: false });
+    try {
+      if (!(await this.#has(other))) {
+        throw failure("locked", TAKEN);
+      }
+      await this.#mark(other);
+    } catch (error) {
+      // Without being sure, for a mark that did not become stable may do so later: then `other`
+      // is gone and this file counts anyway.
+      await this.#mark(counts).catch(() => {});
+      throw error;
+    } finally {
+      handle.close();
+    }
   }
 
   /**
-   * Brings what was staged into the file's place; no handle may be open. What was staged stays
-   * until all of it is stable: cut short at any point, the next `settle` does it again.
+   * Deletes the file that does not count: what was staged and not approved, or what it replaced.
+   * That one is kept until the next opening, because a cut could still bring its mark back.
    */
   async settle() {
-    let staged;
-    try {
-      staged = await (await this.#folder.getFileHandle(`${this.#name}.import`)).getFile();
-    } catch {
-      return;
-    }
-    if (await this.#isApproved()) {
-      const handle = await this.handle(true);
-      try {
-        await copyWhole(handle, staged);
-      } finally {
-        handle.close();
-      }
-    }
-    // Else it was cut short before it was checked. The mark goes first: none is left for a later
-    // import.
-    await this.#remove("checked");
-    await this.#remove("import");
+    await this.#remove((await this.#slots()).other);
   }
 
-  /** Deletes the file. Its handle must be closed. */
+  /** Deletes the disk. Its handle must be closed, in another tab within a moment. */
   async delete() {
-    for (const end of ["checked", "import", "overlay", "owner"]) {
+    const { counts, other } = await this.#slots();
+    // What does not count goes first: alone it would count.
+    for (const end of [other, counts, MARK, "owner"]) {
       await this.#remove(end);
     }
   }
 
-  async #isApproved() {
-    try {
-      await this.#folder.getFileHandle(`${this.#name}.checked`);
-      return true;
-    } catch {
-      return false;
+  /** @param {{create: boolean, wait: boolean}} how */
+  async #take(how) {
+    for (;;) {
+      const { counts } = await this.#slots();
+      const handle = await this.#open(counts, how);
+      try {
+        // Nobody approves an import while it is open, but before it was.
+        if ((await this.#slots()).counts === counts) {
+          await asked("signed", () => this.#sign());
+          return handle;
+        }
+      } catch (error) {
+        handle.close();
+        throw error;
+      }
+      handle.close();
     }
+  }
+
+  /** The file that counts, and the other one. One that is not there does not count if the other is. */
+  async #slots() {
+    const [first, second] = SLOTS;
+    const marked = (await this.#text(MARK)) === SECOND;
+    const [counts, other] = marked ? [second, first] : [first, second];
+    return !(await this.#has(counts)) && (await this.#has(other)) ? { counts: other, other: counts } : { counts, other };
+  }
+
+  /**
+   * Makes it stable that this file counts.
+   * @param {string} slot
+   */
+  async #mark(slot) {
+    const handle = await this.#open(MARK, { create: true, wait: false });
+    try {
+      await asked("written", () => {
+        writeAll(handle, new TextEncoder().encode(slot === SLOTS[1] ? SECOND : "1"), 0);
+        handle.flush();
+      });
+    } finally {
+      handle.close();
+    }
+  }
+
+  /**
+   * @param {string} end
+   * @param {{create: boolean, wait: boolean}} how
+   */
+  async #open(end, { create, wait }) {
+    return patiently(wait, () =>
+      asked("opened", async () => (await this.#entry(end, create)).createSyncAccessHandle()),
+    );
+  }
+
+  /**
+   * @param {string} end
+   * @param {boolean} create
+   */
+  #entry(end, create) {
+    return this.#folder.getFileHandle(`${this.#name}.${end}`, { create });
+  }
+
+  /** @param {string} end */
+  async #has(end) {
+    return (await this.#file(end)) !== null;
+  }
+
+  /**
+   * What a small file says; nothing if it is not there.
+   * @param {string} end
+   */
+  async #text(end) {
+    return asked("read", async () => (await this.#file(end))?.text());
+  }
+
+  /** @param {string} end */
+  #file(end) {
+    return asked("read", async () => {
+      try {
+        return await (await this.#entry(end, false)).getFile();
+      } catch (error) {
+        // Nothing else says that it is not there.
+        if (isNamed(error, "NotFoundError")) {
+          return null;
+        }
+        throw error;
+      }
+    });
   }
 
   /** @param {string} end */
   async #remove(end) {
-    try {
-      await this.#folder.removeEntry(`${this.#name}.${end}`);
-    } catch (error) {
-      if (!isNamed(error, "NotFoundError")) {
-        throw failure("storage", `the disk's file cannot be deleted: ${error}`);
-      }
-    }
+    await patiently(true, () =>
+      asked("deleted", async () => {
+        try {
+          await this.#folder.removeEntry(`${this.#name}.${end}`);
+        } catch (error) {
+          if (!isNamed(error, "NotFoundError")) {
+            throw error;
+          }
+        }
+      }),
+    );
   }
 
   async #sign() {
-    const file = await this.#folder.getFileHandle(`${this.#name}.owner`, { create: true });
-    const handle = await file.createSyncAccessHandle();
+    const handle = await (await this.#entry("owner", true)).createSyncAccessHandle();
     try {
-      handle.truncate(0);
-      handle.write(new TextEncoder().encode(this.#session), { at: 0 });
+      writeAll(handle, new TextEncoder().encode(this.#session), 0);
     } finally {
       handle.close();
     }
+  }
+}
+
+/**
+ * Asks the browser for something of a file; what it refuses gets a code.
+ * @template T
+ * @param {string} what cannot be done then
+ * @param {() => T | Promise<T>} ask
+ * @returns {Promise<T>}
+ */
+async function asked(what, ask) {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isNamed(error, "QuotaExceededError")) {
+      throw failure("quota", NO_ROOM);
+    }
+    if (isNamed(error, "NoModificationAllowedError")) {
+      throw failure("locked", "the disk's file is open in another tab or window");
+    }
+    if (error instanceof DOMException) {
+      throw failure("storage", `the disk's file cannot be ${what}: ${error}`);
+    }
+    throw error;
+  }
+}
+
+/**
+ * Asks again for a while where another tab has the file open.
+ * @template T
+ * @param {boolean} wait
+ * @param {() => Promise<T>} ask
+ * @returns {Promise<T>}
+ */
+async function patiently(wait, ask) {
+  const end = performance.now() + (wait ? PATIENCE_MS : 0);
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (/** @type {{code?: unknown}} */ (error).code !== "locked" || performance.now() >= end) {
+        throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+/**
+ * Fills a file so that it has a beginning only when all else is stable.
+ * @param {FileSystemSyncAccessHandle} handle
+ * @param {Blob} from
+ */
+async function copyWhole(handle, from) {
+  handle.truncate(0);
+  handle.flush();
+  await copyInto(handle, from.slice(HEADERS), HEADERS);
+  await copyInto(handle, from.slice(0, HEADERS), 0);
+}
+
+/**
+ * @param {FileSystemSyncAccessHandle} handle
+ * @param {Blob} from
+ * @param {number} at
+ */
+async function copyInto(handle, from, at) {
+  for (let done = 0; done < from.size; done += PIECE) {
+    writeAll(handle, await bytesOf(from.slice(done, done + PIECE)), at + done);
+  }
+  handle.flush();
+}
+
+/**
+ * @param {FileSystemSyncAccessHandle} handle
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @param {number} at
+ */
+function writeAll(handle, bytes, at) {
+  if (handle.write(bytes, { at }) !== bytes.length) {
+    throw failure("quota", NO_ROOM);
+  }
+}
+
+/**
+ * The bytes of a file that the user has chosen.
+ * @param {Blob} file
+ */
+export async function bytesOf(file) {
+  try {
+    return new Uint8Array(await file.arrayBuffer());
+  } catch (error) {
+    throw failure("storage", `the file to be imported cannot be read: ${error}`);
   }
 }
 

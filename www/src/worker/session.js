@@ -13,7 +13,7 @@ import { checkOverlay, openDisks } from "./disks.js";
 import { failure } from "./failure.js";
 import { Consoles } from "./consoles.js";
 import { Loop } from "./loop.js";
-import { MAGIC } from "./opfs.js";
+import { MAGIC, bytesOf } from "./opfs.js";
 import { fetchParts, loadModule } from "./parts.js";
 import { Usage } from "./usage.js";
 
@@ -288,7 +288,7 @@ export class Session {
   importDisk(name, overlay) {
     return this.#inTurn(async () => {
       // An empty file would pass for a disk that was never begun.
-      if ((await overlay.slice(0, MAGIC.length).text()) !== MAGIC) {
+      if (new TextDecoder().decode(await bytesOf(overlay.slice(0, MAGIC.length))) !== MAGIC) {
         throw failure("bad-image", `disk ${name}: the file is no overlay (docs/disk-format.md)`);
       }
       return this.#replace(name, async (disk) => {
@@ -297,14 +297,14 @@ export class Session {
           const handle = await file.stage(overlay);
           try {
             await checkOverlay(disk.info, Storage.fromHandle(handle));
+            await file.approve();
           } catch (error) {
-            await file.unstage();
+            // If it cannot be deleted, the next opening does it.
+            await file.settle().catch(() => {});
             throw error;
           }
-          await file.approve();
-          await file.settle();
         } else if (database) {
-          const bytes = new Uint8Array(await overlay.arrayBuffer());
+          const bytes = await bytesOf(overlay);
           await checkOverlay(disk.info, storageOf(bytes));
           await database.replace(bytes);
         } else {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { failure } from "./source-server.mjs";
-import { FakeDatabase, MAGIC, browse, session } from "./worker.mjs";
+import { FakeDatabase, MAGIC, Opfs, browse, refusal, session } from "./worker.mjs";
 
 /** The bytes of an overlay's headers, journal and map before any data (docs/disk-format.md). */
 const METADATA = 8192 + (1 << 20) + 8192;
@@ -43,4 +43,15 @@ test("a_disk_whose_database_is_full_is_exported", async (t) => {
   assert.ok(events.some(({ event, code }) => event === "disk" && code === "quota"));
   assert.equal((await failure(worker.stop())).code, "quota");
   await isOverlay(await worker.exportDisk("d"));
+});
+
+test("a_file_that_cannot_be_read_is_no_fault_of_the_emulator", async (t) => {
+  browse(t, { opfs: new Opfs() });
+  const { session: worker, create } = await session(t, { persist: "p" });
+  await create();
+  const read = async () => {
+    throw refusal("NotReadableError");
+  };
+  const unreadable = { slice: () => unreadable, arrayBuffer: read, text: read, size: 10 };
+  assert.equal((await failure(worker.importDisk("d", /** @type {any} */ (unreadable)))).code, "storage");
 });

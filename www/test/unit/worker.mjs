@@ -33,6 +33,8 @@ export const refusal = (name, message = `said the test`) => new DOMException(mes
 export class Opfs {
   /** @type {Map<string, Content>} */
   files = new Map();
+  /** What happened to names. @type {{name: string, file: Content | null}[]} */
+  names = [];
   quota = Infinity;
   /** Calls until `fault` is met; each counts. */
   left = Infinity;
@@ -52,8 +54,18 @@ export class Opfs {
     return [...this.files.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
-  /** The power fails: nothing is open, and what was not flushed is gone. */
-  cut() {
+  /**
+   * The power fails: nothing is open, and what was not flushed is gone, and so are changes of
+   * names but the first ones.
+   * @param {number} [names]
+   */
+  cut(names = Infinity) {
+    this.names = this.names.slice(0, names);
+    this.files.clear();
+    for (const { name, file } of this.names) {
+      if (file) this.files.set(name, file);
+      else this.files.delete(name);
+    }
     for (const file of this.files.values()) {
       file.open = false;
       file.bytes = file.stable.slice();
@@ -75,7 +87,9 @@ export class Opfs {
         this.step("getFileHandle", name);
         if (!this.files.has(name)) {
           if (!create) throw refusal("NotFoundError", name);
-          this.files.set(name, { bytes: new Uint8Array(0), stable: new Uint8Array(0), open: false });
+          const file = { bytes: new Uint8Array(0), stable: new Uint8Array(0), open: false };
+          this.files.set(name, file);
+          this.names.push({ name, file });
         }
         return this.#file(name, /** @type {Content} */ (this.files.get(name)));
       },
@@ -83,6 +97,7 @@ export class Opfs {
         this.step("removeEntry", name);
         if (this.files.get(name)?.open) throw refusal("NoModificationAllowedError", name);
         if (!this.files.delete(name)) throw refusal("NotFoundError", name);
+        this.names.push({ name, file: null });
       },
     };
   }
