@@ -18,6 +18,8 @@ const PIECE = 1 << 20;
 const SLOTS = ["overlay", "overlay2"];
 const MARK = "current";
 const SECOND = "2";
+/** What a browser says that has the functions and does not permit them here. */
+const REFUSED = ["SecurityError", "NotAllowedError", "NotSupportedError"];
 const NO_ROOM = "the browser has no room for the disk";
 
 /** An overlay file in the origin's private file system. */
@@ -47,16 +49,20 @@ export class File {
       return null;
     }
     try {
-      const root = await navigator.storage.getDirectory();
-      const all = await root.getDirectoryHandle(FOLDER, { create: true });
-      const folder = await all.getDirectoryHandle(fileName(persist), { create: true });
-      return new File(folder, fileName(disk));
+      return await asked("opened", async () => {
+        const root = await navigator.storage.getDirectory();
+        const all = await root.getDirectoryHandle(FOLDER, { create: true });
+        const folder = await all.getDirectoryHandle(fileName(persist), { create: true });
+        return new File(folder, fileName(disk));
+      });
     } catch (error) {
-      if (isNamed(error, "QuotaExceededError")) {
-        throw failure("quota", "the browser has no room for the disk");
+      // A private window has the functions, and refuses. Any other error may pass, and a disk that
+      // is kept elsewhere meanwhile would be an empty one, and gone when this one is back.
+      const { cause } = /** @type {Error} */ (error);
+      if (error instanceof TypeError || REFUSED.some((name) => isNamed(cause, name))) {
+        return null;
       }
-      // A private window has the functions, and refuses.
-      return null;
+      throw error;
     }
   }
 
@@ -286,7 +292,7 @@ async function asked(what, ask) {
       throw failure("locked", "the disk's file is open in another tab or window");
     }
     if (error instanceof DOMException) {
-      throw failure("storage", `the disk's file cannot be ${what}: ${error}`);
+      throw Object.assign(failure("storage", `the disk's file cannot be ${what}: ${error}`), { cause: error });
     }
     throw error;
   }

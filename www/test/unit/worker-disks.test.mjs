@@ -55,3 +55,19 @@ test("a_file_that_cannot_be_read_is_no_fault_of_the_emulator", async (t) => {
   const unreadable = { slice: () => unreadable, arrayBuffer: read, text: read, size: 10 };
   assert.equal((await failure(worker.importDisk("d", /** @type {any} */ (unreadable)))).code, "storage");
 });
+
+test("a_disk_is_kept_elsewhere_only_where_there_is_no_file_system", async (t) => {
+  const database = new FakeDatabase().use(t);
+  for (const [name, kind] of Object.entries({
+    SecurityError: "indexeddb", NotAllowedError: "indexeddb", NotSupportedError: "indexeddb", TypeError: "indexeddb",
+    UnknownError: "storage", InvalidStateError: "storage", AbortError: "storage", QuotaExceededError: "quota",
+  })) {
+    const error = name === "TypeError" ? new TypeError("not a function") : refusal(name);
+    browse(t, { opfs: new Opfs(), getDirectory: () => Promise.reject(error) });
+    const { session: worker, create } = await session(t, { persist: "p" });
+    const result = await create().then(({ disks }) => disks[0].kind, ({ code }) => code);
+    assert.equal(result, kind, name);
+    await worker.dispose();
+  }
+  assert.ok(database.batches > 0);
+});
