@@ -53,120 +53,130 @@ export class Database {
   /**
    * Fills a storage with what the database has, and takes the disk over.
    * @param {WasmStorage} storage
-   * @returns {Promise<void>}
    */
   restore(storage) {
-    return new Promise((resolve, reject) => {
-      const transaction = this.#database.transaction(["blocks", "disks"], "readwrite", { durability: "strict" });
-      const blocks = transaction.objectStore("blocks").openCursor(this.#all());
-      blocks.onsuccess = () => {
-        const cursor = blocks.result;
-        if (cursor) {
-          storage.restoreBlock(/** @type {[string, number]} */ (cursor.key)[1], cursor.value);
-          cursor.continue();
-        }
-      };
-      const disks = transaction.objectStore("disks");
-      const found = disks.get(this.#disk);
-      found.onsuccess = () => {
-        const length = found.result?.length ?? 0;
-        storage.restoreLength(length);
-        disks.put({ length, session: this.#session }, this.#disk);
-      };
-      transaction.oncomplete = () => resolve();
-      transaction.onabort = () => reject(failure("storage", `the browser's database cannot be read: ${transaction.error}`));
+    return this.#change("the browser's database cannot be read", false, ({ blocks, disks, length }) => {
+      this.#each(blocks, (number, bytes) => storage.restoreBlock(number, bytes));
+      storage.restoreLength(length);
+      disks.put({ length, session: this.#session }, this.#disk);
     });
+  }
+
+  /**
+   * The file as the database has it.
+   * @returns {Promise<Blob>}
+   */
+  async content() {
+    /** @type {Map<number, Uint8Array<ArrayBuffer>>} */
+    const found = new Map();
+    let end = 0;
+    await this.#change("the browser's database cannot be read", false, ({ blocks, length }) => {
+      this.#each(blocks, (number, bytes) => found.set(number, bytes));
+      end = length;
+    });
+    const size = Storage.blockSize();
+    const hole = new Uint8Array(size);
+    const parts = Array.from({ length: Math.ceil(end / size) }, (_, number) => found.get(number) ?? hole);
+    return new Blob(parts).slice(0, end, "application/octet-stream");
   }
 
   /**
    * Writes a batch in one transaction, which is stable when this returns.
    * @param {{length: number, blocks: [number, Uint8Array | null][]}} batch
-   * @returns {Promise<void>}
    */
-  write({ length, blocks }) {
-    return new Promise((resolve, reject) => {
-      const transaction = this.#database.transaction(["blocks", "disks"], "readwrite", { durability: "strict" });
-      const store = transaction.objectStore("blocks");
-      const disks = transaction.objectStore("disks");
-      let taken = false;
-      const owner = disks.get(this.#disk);
-      owner.onsuccess = () => {
-        if (owner.result?.session !== this.#session) {
-          taken = true;
-          transaction.abort();
-          return;
+  write({ length, blocks: changed }) {
+    return this.#change("the browser's database refuses the disk's changes", true, ({ blocks, disks }) => {
+      for (const [number, bytes] of changed) {
+        if (bytes) {
+          blocks.put(bytes, [this.#disk, number]);
+        } else {
+          blocks.delete([this.#disk, number]);
         }
-        for (const [number, bytes] of blocks) {
-          if (bytes) {
-            store.put(bytes, [this.#disk, number]);
-          } else {
-            store.delete([this.#disk, number]);
-          }
-        }
-        disks.put({ length, session: this.#session }, this.#disk);
-      };
-      transaction.oncomplete = () => resolve();
-      transaction.onabort = () => {
-        if (taken) {
-          reject(failure("locked", TAKEN));
-          return;
-        }
-        const full = isNamed(transaction.error, "QuotaExceededError");
-        reject(failure(full ? "quota" : "storage", `the browser's database refuses the disk's changes: ${transaction.error}`));
-      };
+      }
+      disks.put({ length, session: this.#session }, this.#disk);
     });
   }
 
-  /**
-   * Whether nobody else has opened the disk since.
-   * @returns {Promise<boolean>}
-   */
-  isMine() {
-    return new Promise((resolve) => {
-      const owner = this.#database.transaction("disks").objectStore("disks").get(this.#disk);
-      owner.onsuccess = () => resolve(owner.result?.session === this.#session);
-      owner.onerror = () => resolve(false);
-    });
+  /** Fails if somebody else has opened the disk since. */
+  confirm() {
+    return this.#change("the browser's database cannot be read", true, () => {});
   }
 
   /**
    * Puts another file in the disk's place, in one transaction.
    * @param {Uint8Array} bytes
-   * @returns {Promise<void>}
    */
   replace(bytes) {
-    return new Promise((resolve, reject) => {
-      const transaction = this.#database.transaction(["blocks", "disks"], "readwrite", { durability: "strict" });
-      const blocks = transaction.objectStore("blocks");
+    return this.#change("the imported disk does not go into the browser's database", true, ({ blocks, disks }) => {
       blocks.delete(this.#all());
       for (const [number, block] of blocksOf(bytes)) {
         blocks.put(block, [this.#disk, number]);
       }
-      transaction.objectStore("disks").put({ length: bytes.length, session: this.#session }, this.#disk);
-      transaction.oncomplete = () => resolve();
-      transaction.onabort = () => {
-        const full = isNamed(transaction.error, "QuotaExceededError");
-        reject(failure(full ? "quota" : "storage", `the imported disk does not go into the browser's database: ${transaction.error}`));
-      };
+      disks.put({ length: bytes.length, session: this.#session }, this.#disk);
     });
   }
 
   /**
    * Deletes what the database has of the disk.
-   * @returns {Promise<void>}
+   * @param {boolean} anyway also if somebody else has opened it since
    */
-  delete() {
-    return new Promise((resolve, reject) => {
-      const transaction = this.#database.transaction(["blocks", "disks"], "readwrite", { durability: "strict" });
-      transaction.objectStore("blocks").delete(this.#all());
-      transaction.objectStore("disks").delete(this.#disk);
-      transaction.oncomplete = () => resolve();
-      transaction.onabort = () => reject(failure("storage", `the disk cannot be deleted: ${transaction.error}`));
+  delete(anyway) {
+    return this.#change("the disk cannot be deleted", !anyway, ({ blocks, disks }) => {
+      blocks.delete(this.#all());
+      disks.put({ length: 0, session: this.#session }, this.#disk);
     });
   }
 
   close() {
     this.#database.close();
+  }
+
+  /**
+   * Does something in one transaction. With `mine`, only if nobody else has opened the disk since.
+   * @param {string} refusal what is said if the browser does not do it
+   * @param {boolean} mine
+   * @param {(disk: {blocks: IDBObjectStore, disks: IDBObjectStore, length: number}) => void} work
+   * @returns {Promise<void>}
+   */
+  #change(refusal, mine, work) {
+    return new Promise((resolve, reject) => {
+      const refuse = (/** @type {unknown} */ error) =>
+        reject(failure(isNamed(error, "QuotaExceededError") ? "quota" : "storage", `${refusal}: ${error}`));
+      try {
+        const transaction = this.#database.transaction(["blocks", "disks"], "readwrite", { durability: "strict" });
+        const disks = transaction.objectStore("disks");
+        const found = disks.get(this.#disk);
+        let taken = false;
+        found.onsuccess = () => {
+          taken = mine && found.result?.session !== this.#session;
+          if (taken) {
+            transaction.abort();
+          } else {
+            work({ blocks: transaction.objectStore("blocks"), disks, length: found.result?.length ?? 0 });
+          }
+        };
+        transaction.oncomplete = () => resolve();
+        transaction.onabort = () => (taken ? reject(failure("locked", TAKEN)) : refuse(transaction.error));
+      } catch (error) {
+        // The browser has closed the database: the user deleted what it kept.
+        refuse(error);
+      }
+    });
+  }
+
+  /**
+   * @param {IDBObjectStore} blocks
+   * @param {(number: number, bytes: Uint8Array<ArrayBuffer>) => void} use
+   */
+  #each(blocks, use) {
+    const request = blocks.openCursor(this.#all());
+    request.onsuccess = () => {
+      const cursor = request.result;
+      if (cursor) {
+        use(/** @type {[string, number]} */ (cursor.key)[1], cursor.value);
+        cursor.continue();
+      }
+    };
   }
 
   #all() {

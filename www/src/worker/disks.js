@@ -5,7 +5,6 @@
 
 import { Base, Disk, sha256 } from "virtarium-wasm";
 import { failure } from "./failure.js";
-import { TAKEN } from "./lock.js";
 import { ChunkSource, RangeSource, fetchFile } from "./source/index.js";
 import { openPlace } from "./storage.js";
 
@@ -151,8 +150,8 @@ export class PluggedDisk {
     try {
       if (this.place.file) {
         this.#machine?.attach(this.#number, await this.place.file.handleAgain());
-      } else if (this.place.database && !(await this.place.database.isMine())) {
-        throw failure("locked", TAKEN);
+      } else {
+        await this.place.database?.confirm();
       }
     } catch (error) {
       this.place.lock?.release();
@@ -339,7 +338,8 @@ export async function openDisks(infos, { persist, steal, discard, onLost, tell, 
         disk = Disk.open(place.storage, image.base, Math.floor(CACHE / infos.length));
       } catch (error) {
         // What was written is given to whoever wants to keep it: the disk itself is of no use.
-        const overlay = await place.file?.content().catch(() => undefined);
+        const overlay = await (place.file ?? place.database)?.content().catch(() => undefined);
+        place.database?.close();
         place.lock?.release();
         throw Object.assign(/** @type {Error} */ (about(info.name, error)), { detail: { disk: info.name, overlay } });
       }

@@ -319,7 +319,7 @@ export class Session {
     return this.#inTurn(() =>
       this.#replace(name, async ({ place }) => {
         await place.file?.delete();
-        await place.database?.delete();
+        await place.database?.delete(false);
       }),
     );
   }

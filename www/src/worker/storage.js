@@ -43,12 +43,17 @@ export async function openPlace(persist, disk, { steal, discard, onLost }) {
     }
     const database = await Database.open(`${persist}/${disk}`);
     if (database) {
-      if (discard) {
-        await database.delete();
+      try {
+        if (discard) {
+          await database.delete(true);
+        }
+        const storage = Storage.memory(true);
+        await database.restore(storage);
+        return { kind: "indexeddb", storage, database, file: null, lock };
+      } catch (error) {
+        database.close();
+        throw error;
       }
-      const storage = Storage.memory(true);
-      await database.restore(storage);
-      return { kind: "indexeddb", storage, database, file: null, lock };
     }
   } catch (error) {
     lock?.release();

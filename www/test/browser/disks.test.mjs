@@ -59,6 +59,19 @@ async function marked(session) {
   return { site, image, chunked, ranged };
 }
 
+/**
+ * Puts a script before the worker's own.
+ * @param {import("./server.mjs").Site} site
+ * @param {string} script
+ */
+async function prefixWorker(site, script) {
+  const worker = await (await fetch(`${site.origin}/worker.js`)).text();
+  site.files.set("/worker.js", `${script}\n${worker}`);
+}
+
+/** As in a private window: the worker finds no handles. @param {import("./server.mjs").Site} site */
+const withoutFiles = (site) => prefixWorker(site, "delete FileSystemFileHandle.prototype.createSyncAccessHandle;");
+
 /** Reads the line at a mebibyte of the guest's disk, past its caches. @param {number} at */
 const readMark = (at) =>
   `echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vda bs=1M skip=${at} count=1 2>/dev/null | head -n 1`;
@@ -185,8 +198,9 @@ inBrowsers("disks", (it) => {
     await dispose(page);
   });
 
-  it("an_overlay_is_not_laid_over_another_image", async (session) => {
+  for (const kind of ["opfs", "indexeddb"]) it(`an_overlay_is_not_laid_over_another_image (${kind})`, async (session) => {
     const { site, image, chunked } = await marked(session);
+    if (kind === "indexeddb") await withoutFiles(site);
     const page = await openPage(session, site);
     await booted(page, { machine: chunked, persist: "based" });
     await output(page, "echo written | dd of=/dev/vda conv=fsync 2>/dev/null");
@@ -198,12 +212,24 @@ inBrowsers("disks", (it) => {
     assert.equal(refused.code, "overlay-base", refused.message);
     // What was written is handed out for whoever wants to keep it.
     const salvaged = await page.evaluate(async (machine) => {
-      const { Vm } = /** @type {any} */ (globalThis).virtarium;
+      const scope = /** @type {any} */ (globalThis);
+      const { Vm } = scope.virtarium;
       const { detail } = await Vm.create({ machine, persist: "based" }).catch((/** @type {any} */ e) => e);
+      scope.kept = detail.overlay;
       return { disk: detail.disk, begins: await detail.overlay.slice(0, 6).text() };
     }, chunked);
     assert.deepEqual(salvaged, { disk: "data", begins: "VTROVL" });
     addChunks(site, "data", image);
+    // It is all there.
+    assert.deepEqual(await boot(page, { machine: chunked, persist: "other" }, { until: "created" }), {});
+    await page.evaluate(async () => {
+      const { vm, kept } = /** @type {any} */ (globalThis);
+      await vm.importDisk("data", kept);
+      await vm.start();
+      await vm.whenReady({ signal: AbortSignal.timeout(90_000) });
+    });
+    assert.equal(await output(page, readMark(0)), "written\n");
+    await dispose(page);
     await booted(page, { machine: chunked, persist: "based" });
     assert.equal(await output(page, readMark(0)), "written\n");
     await dispose(page);
@@ -253,9 +279,7 @@ inBrowsers("disks", (it) => {
 
   it("without_a_file_system_a_disk_is_kept_in_the_database", async (session) => {
     const { site, chunked } = await marked(session);
-    // As in a private window: the worker finds no handles.
-    const worker = await (await fetch(`${site.origin}/worker.js`)).text();
-    site.files.set("/worker.js", `delete FileSystemFileHandle.prototype.createSyncAccessHandle;\n${worker}`);
+    await withoutFiles(site);
     const page = await openPage(session, site);
     const machine = { machine: chunked, persist: "database" };
     await booted(page, machine);
@@ -284,16 +308,14 @@ inBrowsers("disks", (it) => {
   it("what_cannot_be_flushed_can_be_exported", async (session) => {
     const { site, chunked } = await marked(session);
     // From a word of the page on, the browser makes nothing stable.
-    const worker = await (await fetch(`${site.origin}/worker.js`)).text();
-    const broken = `
+    await prefixWorker(site, `
       const { flush } = FileSystemSyncAccessHandle.prototype;
       let broken = false;
       new BroadcastChannel("break").onmessage = () => (broken = true);
       FileSystemSyncAccessHandle.prototype.flush = function () {
         if (broken) throw new DOMException("said the test", "UnknownError");
         return flush.call(this);
-      };`;
-    site.files.set("/worker.js", `${broken}\n${worker}`);
+      };`);
     const page = await openPage(session, site);
     await booted(page, { machine: chunked, persist: "broken" });
     await output(page, "echo flushed | dd of=/dev/vda conv=fsync 2>/dev/null");

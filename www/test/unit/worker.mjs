@@ -198,7 +198,6 @@ export function browse(t, { opfs, getDirectory = async () => opfs?.folder } = {}
 
 /** A database that takes every batch, until it is told not to. */
 export class FakeDatabase {
-  mine = true;
   /** What a batch is refused with. @type {() => string | undefined} */
   refuses = () => undefined;
   batches = 0;
@@ -212,9 +211,7 @@ export class FakeDatabase {
     const code = this.refuses();
     if (code) throw Object.assign(new Error("said the test"), { code });
   }
-  async isMine() {
-    return this.mine;
-  }
+  async confirm() {}
   async replace() {}
   async delete() {}
   close() {
