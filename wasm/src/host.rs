@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use virtarium_machine::host::{BlockRequest, BlockResult, ConsoleId, Host, Submitted, Token};
+use virtarium_machine::host::{
+    BlockError, BlockRequest, BlockResult, ConsoleId, Host, Submitted, Token,
+};
 
 use crate::disk::Disk;
 use crate::export::Export;
@@ -27,7 +29,9 @@ pub(crate) struct Plugged {
     flushes: Vec<Token>,
     /// The batch on its way to the database: its blocks, and the flushes that wait for it.
     batch: Option<(Vec<u32>, Vec<Token>)>,
-    /// Flushes that the database has answered.
+    /// Requests for which there was no room. The worker may make some.
+    short: Vec<(Token, BlockRequest)>,
+    /// Requests that are answered: flushes by the database, others by a second try.
     answered: VecDeque<(Token, BlockResult)>,
     pub(crate) traffic: Traffic,
     pub(crate) export: Export,
@@ -66,6 +70,7 @@ impl Plugged {
             disk,
             flushes: Vec::new(),
             batch: None,
+            short: Vec::new(),
             answered: VecDeque::new(),
             traffic: Traffic::default(),
             export: Export::default(),
@@ -74,6 +79,15 @@ impl Plugged {
 
     fn submit(&mut self, token: Token, request: &BlockRequest) -> Submitted {
         self.traffic.count(request);
+        let submitted = self.attempt(token, request);
+        if submitted == Submitted::Done(Err(BlockError::NoSpace)) {
+            self.short.push((token, request.clone()));
+            return Submitted::Pending;
+        }
+        submitted
+    }
+
+    fn attempt(&mut self, token: Token, request: &BlockRequest) -> Submitted {
         let submitted = self.disk.0.submit(token, request);
         let flushed =
             matches!(request, BlockRequest::Flush) && matches!(submitted, Submitted::Done(Ok(_)));
@@ -82,6 +96,26 @@ impl Plugged {
             return Submitted::Pending;
         }
         submitted
+    }
+
+    /// Whether requests wait for room.
+    pub(crate) fn is_short(&self) -> bool {
+        !self.short.is_empty()
+    }
+
+    /// There is all the room that can be had: what waits for it is tried once more.
+    pub(crate) fn retry(&mut self) {
+        for (token, request) in std::mem::take(&mut self.short) {
+            if let Submitted::Done(result) = self.attempt(token, &request) {
+                self.answered.push_back((token, result));
+            }
+        }
+    }
+
+    /// Nobody waits for this request any more.
+    fn abandon(&mut self, token: Token) {
+        self.disk.0.abandon(token);
+        self.short.retain(|(short, _)| *short != token);
     }
 
     /// What has to go to the database now: nothing while a batch is on its way, or while no
@@ -153,13 +187,13 @@ impl Host for WebHost {
     fn block(&mut self, disk: usize, token: Token, request: &BlockRequest) -> Submitted {
         match self.disks.get_mut(disk) {
             Some(plugged) => plugged.submit(token, request),
-            None => Submitted::Done(Err(virtarium_machine::host::BlockError::Io)),
+            None => Submitted::Done(Err(BlockError::Io)),
         }
     }
 
     fn abandon(&mut self, token: Token) {
         for plugged in &mut self.disks {
-            plugged.disk.0.abandon(token);
+            plugged.abandon(token);
         }
     }
 
@@ -181,7 +215,6 @@ mod tests {
     use super::*;
     use crate::disk::Base;
     use crate::store::Storage;
-    use virtarium_machine::host::BlockError;
 
     /// A disk of 1 MiB in memory.
     fn disk(logged: bool) -> Plugged {
@@ -240,6 +273,26 @@ mod tests {
         disk.submit(Token(3), &BlockRequest::Flush);
         let second = disk.take_batch(false).unwrap();
         assert!(first.len == second.len && first.blocks == second.blocks);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_tried_once_more() {
+        let mut disk = disk(true);
+        let blocks = |disk: &mut Plugged, most| disk.disk.place().logged().unwrap().limit(most);
+        blocks(&mut disk, 0);
+        assert_eq!(disk.submit(Token(1), &write(7)), Submitted::Pending);
+        assert_eq!(disk.submit(Token(2), &write(8)), Submitted::Pending);
+        assert!(disk.is_short() && disk.take_answers().is_empty());
+        disk.abandon(Token(1));
+        disk.retry();
+        assert!(!disk.is_short());
+        assert_eq!(disk.take_answers(), [(Token(2), Err(BlockError::NoSpace))]);
+        // Room is made meanwhile.
+        assert_eq!(disk.submit(Token(3), &write(9)), Submitted::Pending);
+        blocks(&mut disk, u64::MAX);
+        disk.retry();
+        assert_eq!(disk.take_answers(), [(Token(3), Ok(Vec::new()))]);
+        assert!(!disk.is_short());
     }
 
     #[test]

@@ -275,6 +275,31 @@ impl Machine {
             .is_some_and(|it| it.disk.0.flush().is_ok())
     }
 
+    /// Whether something was written to a disk for which there was no room. Make some, and
+    /// [try again](Machine::retry); the guest waits.
+    #[wasm_bindgen(js_name = isShort)]
+    #[must_use]
+    pub fn is_short(&self, disk: usize) -> bool {
+        self.host.disks.get(disk).is_some_and(Plugged::is_short)
+    }
+
+    /// Tries once more what found no room, and answers it.
+    pub fn retry(&mut self, disk: usize) {
+        if let Some(plugged) = self.plugged(disk) {
+            plugged.retry();
+        }
+        self.answer(disk);
+    }
+
+    /// Whether a disk writes nothing any more before it is opened anew: its store failed to make
+    /// something stable, and what it holds is not known.
+    #[wasm_bindgen(js_name = hasFailed)]
+    #[must_use]
+    pub fn has_failed(&self, disk: usize) -> bool {
+        let plugged = self.host.disks.get(disk);
+        plugged.is_some_and(|it| it.disk.0.overlay().has_failed())
+    }
+
     /// Lets go of the handle of a disk's file. What the guest asks of it then fails.
     pub fn detach(&mut self, disk: usize) {
         if let Some(plugged) = self.plugged(disk) {

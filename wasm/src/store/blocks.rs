@@ -23,6 +23,8 @@ pub(crate) struct Blocks {
     changed: Option<BTreeSet<u32>>,
     /// The length that the database has.
     stable_len: u64,
+    /// [`MOST`], but for tests.
+    most: u64,
 }
 
 /// What one transaction brings the database.
@@ -40,7 +42,14 @@ impl Blocks {
             blocks: BTreeMap::new(),
             changed: logged.then(BTreeSet::new),
             stable_len: 0,
+            most: MOST,
         }
+    }
+
+    /// There is room for so many bytes.
+    #[cfg(test)]
+    pub(crate) fn limit(&mut self, most: u64) {
+        self.most = most;
     }
 
     pub(crate) fn is_logged(&self) -> bool {
@@ -125,7 +134,7 @@ impl Store for Blocks {
     }
 
     fn write(&mut self, at: u64, data: &[u8]) -> Result<(), StoreError> {
-        let end = end(at, data.len(), MOST, StoreError::NoSpace)?;
+        let end = end(at, data.len(), self.most, StoreError::NoSpace)?;
         for (number, from, range) in pieces(at, data.len()) {
             let data = &data[range];
             let block = self
@@ -149,7 +158,7 @@ impl Store for Blocks {
     }
 
     fn set_len(&mut self, len: u64) -> Result<(), StoreError> {
-        if len > MOST {
+        if len > self.most {
             return Err(StoreError::NoSpace);
         }
         if len < self.len {

@@ -5,7 +5,7 @@
 
 import { Base, Disk, sha256 } from "virtarium-wasm";
 import { failure } from "./failure.js";
-import { ChunkSource, RangeSource, fetchFile } from "./source/index.js";
+import { ChunkSource, RangeSource, fetchFile, giveBack } from "./source/index.js";
 import { openPlace } from "./storage.js";
 
 /** @typedef {import("virtarium-wasm").Machine} Machine */
@@ -45,6 +45,7 @@ export class PluggedDisk {
   #number = 0;
   #fetching = 0;
   #writing = false;
+  #makingRoom = false;
   #closed = false;
   /** Whether the file was let go of, and what is settled when it is there. */
   #away = false;
@@ -105,9 +106,16 @@ export class PluggedDisk {
     if (this.place.database) {
       this.#write(machine, false).catch(this.onError);
     }
+    if (this.#makingRoom) {
+      return;
+    }
+    if (machine.isShort(this.#number)) {
+      this.#makeRoom(machine).catch(this.onError);
+      return;
+    }
     const refusal = machine.takeRefusal(this.#number);
     if (refusal !== undefined) {
-      this.say(codeOf(refusal), `the browser refuses to write the disk ${this.name} (${refusal})`);
+      this.say(codeOf(refusal), `the browser refuses to write the disk ${this.name} (${refusal})${this.#consequence(machine)}`);
     }
   }
 
@@ -119,11 +127,19 @@ export class PluggedDisk {
     if (!machine || this.#closed) {
       return;
     }
-    if (!machine.flush(this.#number)) {
-      const why = machine.takeRefusal(this.#number) ?? "no reason is given";
-      const text = `the disk ${this.name} cannot be flushed (${why})`;
-      this.say(codeOf(why), text);
-      throw failure(codeOf(why), text);
+    try {
+      await withRoom(this.source, () => {
+        if (!this.#closed && !machine.flush(this.#number)) {
+          const why = machine.takeRefusal(this.#number) ?? "no reason is given";
+          throw failure(codeOf(why), `the disk ${this.name} cannot be flushed (${why})${this.#consequence(machine)}`);
+        }
+      });
+    } catch (error) {
+      const { code, message } = /** @type {{code: DiskEvent["code"], message: string}} */ (error);
+      if (code) {
+        this.say(code, message);
+      }
+      throw error;
     }
     while (this.#writing) {
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -190,6 +206,35 @@ export class PluggedDisk {
       }
     }
     return new Blob(parts, { type: "application/octet-stream" });
+  }
+
+  /**
+   * What a refusal means for what comes after it.
+   * @param {Machine} machine
+   */
+  #consequence(machine) {
+    return machine.hasFailed(this.#number) ? "; it is only read until the machine is stopped and started" : "";
+  }
+
+  /**
+   * Gives the guest's writes what room can be had, and then an answer.
+   * @param {Machine} machine
+   */
+  async #makeRoom(machine) {
+    this.#makingRoom = true;
+    try {
+      await giveBack(this.source);
+      await this.#there;
+      if (!this.#closed) {
+        // What was said counts only if it is said again.
+        machine.takeRefusal(this.#number);
+        machine.retry(this.#number);
+      }
+    } finally {
+      this.#makingRoom = false;
+    }
+    this.serve();
+    this.wake();
   }
 
   /**
@@ -272,7 +317,8 @@ export class PluggedDisk {
     try {
       for (let batch; (batch = machine.takeBatch(this.#number, all)); ) {
         try {
-          await this.place.database.write(/** @type {any} */ (batch));
+          const { database } = this.place;
+          await withRoom(this.source, () => database.write(/** @type {any} */ (batch)));
           if (this.#closed) {
             return;
           }
@@ -319,32 +365,36 @@ export class PluggedDisk {
  */
 export async function openDisks(infos, { persist, steal, discard, onLost, tell, progress, signal, wake, onError }) {
   const persisted = persist !== null && ((await navigator.storage?.persisted?.().catch(() => false)) ?? false);
+  /** @param {MachineDisk} info */
+  const open = async (info) => {
+    /** @type {PluggedDisk | null} */
+    let plugged = null;
+    const image = await openImage(info, (trouble) => {
+      const recovered = trouble.state === "over";
+      const error = recovered ? undefined : trouble.error?.message;
+      const { kind, persisted } = plugged ? { kind: plugged.place.kind, persisted: plugged.persisted } : NOWHERE;
+      tell({ event: "disk", name: info.name, kind, persisted, code: "offline", error, recovered });
+    }, progress, signal);
+    const keep = info.readonly ? null : persist;
+    const place = await openPlace(keep, info.name, { steal, discard: discard.includes(info.name), onLost: () => onLost(info.name) });
+    let disk;
+    try {
+      disk = Disk.open(place.storage, image.base, Math.floor(CACHE / infos.length));
+    } catch (error) {
+      // What was written is given to whoever wants to keep it: the disk itself is of no use.
+      const overlay = await (place.file ?? place.database)?.content().catch(() => undefined);
+      place.database?.close();
+      await place.lock?.release();
+      throw Object.assign(/** @type {Error} */ (about(info.name, error)), { detail: { disk: info.name, overlay } });
+    }
+    plugged = new PluggedDisk(info, place, image.source, disk.size, persisted && place.kind !== "memory", tell, wake, onError);
+    return { plugged, disk };
+  };
   /** @type {{plugged: PluggedDisk, disk: Disk}[]} */
   const opened = [];
   try {
     for (const info of infos) {
-      /** @type {PluggedDisk | null} */
-      let plugged = null;
-      const image = await openImage(info, (trouble) => {
-        const recovered = trouble.state === "over";
-        const error = recovered ? undefined : trouble.error?.message;
-        const { kind, persisted } = plugged ? { kind: plugged.place.kind, persisted: plugged.persisted } : NOWHERE;
-        tell({ event: "disk", name: info.name, kind, persisted, code: "offline", error, recovered });
-      }, progress, signal);
-      const keep = info.readonly ? null : persist;
-      const place = await openPlace(keep, info.name, { steal, discard: discard.includes(info.name), onLost: () => onLost(info.name) });
-      let disk;
-      try {
-        disk = Disk.open(place.storage, image.base, Math.floor(CACHE / infos.length));
-      } catch (error) {
-        // What was written is given to whoever wants to keep it: the disk itself is of no use.
-        const overlay = await (place.file ?? place.database)?.content().catch(() => undefined);
-        place.database?.close();
-        place.lock?.release();
-        throw Object.assign(/** @type {Error} */ (about(info.name, error)), { detail: { disk: info.name, overlay } });
-      }
-      plugged = new PluggedDisk(info, place, image.source, disk.size, persisted && place.kind !== "memory", tell, wake, onError);
-      opened.push({ plugged, disk });
+      opened.push(await withRoom(null, () => open(info)));
     }
   } catch (error) {
     for (const { plugged, disk } of opened) {
@@ -354,6 +404,24 @@ export async function openDisks(infos, { persist, steal, discard, onLost, tell, 
     throw error;
   }
   return opened;
+}
+
+/**
+ * Does what needs room: where there is none, what is kept of images is given back first.
+ * @template T
+ * @param {Source | null} source of the disk that needs it
+ * @param {() => T | Promise<T>} call
+ * @returns {Promise<T>}
+ */
+export async function withRoom(source, call) {
+  try {
+    return await call();
+  } catch (error) {
+    if (/** @type {{code?: unknown}} */ (error).code !== "quota" || !(await giveBack(source))) {
+      throw error;
+    }
+    return call();
+  }
 }
 
 /**

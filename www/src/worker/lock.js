@@ -55,14 +55,15 @@ export class Lock {
    * @param {() => void} onLost
    */
   async retake(onLost) {
-    // Of its own release a lock hears later.
     await this.#gone;
     await this.#hold(false, onLost);
   }
 
+  /** Gives it back; settled when others can have it. */
   release() {
     this.#release?.();
     this.#release = null;
+    return this.#gone;
   }
 
   /**

@@ -9,7 +9,7 @@ import { Machine, Storage } from "virtarium-wasm";
 import { PROTOCOL } from "../protocol.js";
 import { assemble, epochNow } from "./assemble.js";
 import { storageOf } from "./database.js";
-import { checkOverlay, openDisks } from "./disks.js";
+import { checkOverlay, openDisks, withRoom } from "./disks.js";
 import { failure } from "./failure.js";
 import { Consoles } from "./consoles.js";
 import { Loop } from "./loop.js";
@@ -294,7 +294,7 @@ export class Session {
       return this.#replace(name, async (disk) => {
         const { file, database, kind } = disk.place;
         if (file) {
-          const handle = await file.stage(overlay);
+          const handle = await withRoom(disk.source, () => file.stage(overlay));
           try {
             await checkOverlay(disk.info, Storage.fromHandle(handle));
             await file.approve();
@@ -306,7 +306,7 @@ export class Session {
         } else if (database) {
           const bytes = await bytesOf(overlay);
           await checkOverlay(disk.info, storageOf(bytes));
-          await database.replace(bytes);
+          await withRoom(disk.source, () => database.replace(bytes));
         } else {
           throw failure("unsupported", `the disk ${name} is kept in ${kind}, and what is imported would be gone with the machine`);
         }

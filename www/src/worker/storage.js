@@ -56,7 +56,7 @@ export async function openPlace(persist, disk, { steal, discard, onLost }) {
       }
     }
   } catch (error) {
-    lock?.release();
+    await lock?.release();
     throw error;
   }
   return { kind: "memory", storage: Storage.memory(false), database: null, file: null, lock };

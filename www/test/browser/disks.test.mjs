@@ -1,6 +1,7 @@
 // Disks that survive, and what the guest and the user see when they cannot.
 
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 import { inBrowsers } from "./harness.mjs";
@@ -141,6 +142,28 @@ inBrowsers("disks", (it) => {
       await dispose(page);
     },
     { only: ["chromium"], needs },
+  );
+
+  it(
+    "a_full_storage_gives_a_disk_what_is_kept_of_its_image",
+    async (session) => {
+      const site = await serveSite(session);
+      const manifest = addChunks(site, "data", randomBytes(SIZE << 20));
+      const machine = addMachine(site, { disks: [{ name: "data", manifest }] });
+      const page = await openPage(session, site);
+      await booted(page, { machine, persist: "short" });
+      await output(page, "cat /dev/vda >/dev/null");
+      const usage = () => page.evaluate(async () => (await navigator.storage.estimate()).usage ?? 0);
+      const before = await usage();
+      assert.ok(before > SIZE << 20, `${before} bytes, and the image is not kept`);
+      const devtools = await page.createCDPSession();
+      await devtools.send("Storage.overrideQuotaForOrigin", { origin: site.origin, quotaSize: before + (1 << 20) });
+      await output(page, "dd if=/dev/zero of=/dev/vda bs=1M count=8 conv=fsync 2>/dev/null");
+      assert.deepEqual(await told(page), []);
+      assert.ok((await usage()) < before);
+      await dispose(page);
+    },
+    { only: ["chromium"] },
   );
 
   it("a_server_that_goes_away_stops_the_guest_until_it_is_back", async (session) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CHUNKS, ChunkSource, Store } from "../../src/worker/source/index.js";
+import { CHUNKS, ChunkSource, Store, giveBack } from "../../src/worker/source/index.js";
 import { failure, hex, host, noise, quick, server } from "./source-server.mjs";
 
 const SIZE = 131_072;
@@ -136,7 +136,7 @@ test("a_path_that_is_none_is_an_error_of_the_image", async () => {
   assert.match(error.message, /"http:\/\/\[\/x".*manifest\.txt/);
 });
 
-test("a_full_storage_is_left_alone_and_given_back", async (t) => {
+test("a_full_storage_is_left_alone", async (t) => {
   const { origin, log } = await server(t, (_, response) => response.end(CHUNK));
   const browser = host();
   const real = browser.caches;
@@ -154,6 +154,18 @@ test("a_full_storage_is_left_alone_and_given_back", async (t) => {
   assert.deepEqual(await chunks.fetch(1, PATH), CHUNK);
   assert.equal(log.length, 2);
   assert.ok(chunks.store.full);
-  await chunks.store.clear();
-  assert.ok(!browser.kept.has(CHUNKS));
+});
+
+test("what_is_kept_is_given_back_to_a_disk_that_has_no_room", async (t) => {
+  const { origin, log } = await server(t, (_, response) => response.end(CHUNK));
+  const browser = host();
+  const chunks = source(origin, { host: browser });
+  await chunks.fetch(0, PATH);
+  assert.equal(browser.kept.get(CHUNKS)?.size, 1);
+  assert.equal(await giveBack(chunks), true);
+  assert.equal(await giveBack(chunks), false, "there is no more");
+  // And from then on nothing is kept.
+  await chunks.fetch(0, PATH);
+  assert.equal(browser.kept.get(CHUNKS)?.size, 0);
+  assert.equal(log.length, 2);
 });

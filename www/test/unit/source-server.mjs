@@ -89,7 +89,7 @@ export function host({ origin = "http://page.example", caches = true, quota } = 
 }
 
 /** @param {Map<string, Map<string, Uint8Array>>} kept */
-function storage(kept) {
+export function storage(kept) {
   return {
     /** @param {string} name */
     async open(name) {
@@ -103,6 +103,7 @@ function storage(kept) {
           void entries.set(key, new Uint8Array(await response.arrayBuffer())),
         /** @param {string} key */
         delete: async (key) => entries.delete(key),
+        keys: async () => [...entries.keys()],
       };
     },
     /** @param {string} name */

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { CHUNKS } from "../../src/worker/source/index.js";
 import { failure } from "./source-server.mjs";
 import { FakeDatabase, MAGIC, Opfs, browse, refusal, session } from "./worker.mjs";
 
@@ -70,4 +71,47 @@ test("a_disk_is_kept_elsewhere_only_where_there_is_no_file_system", async (t) =>
     await worker.dispose();
   }
   assert.ok(database.batches > 0);
+});
+
+/** @param {any[]} events */
+const troubles = (events) => events.filter(({ event, code }) => event === "disk" && code).map(({ code }) => code);
+
+test("a_full_database_is_given_what_is_kept_of_images", async (t) => {
+  const kept = browse(t);
+  const chunks = new Map([["a", new Uint8Array(9)], ["b", new Uint8Array(9)]]);
+  const database = new FakeDatabase().use(t);
+  database.refuses = () => (chunks.size > 0 ? "quota" : undefined);
+  const { session: worker, events, create } = await session(t, { persist: "p" });
+  await create();
+  kept.set(CHUNKS, chunks);
+  await worker.sync();
+  assert.deepEqual([chunks.size, database.batches, troubles(events)], [0, 2, []]);
+  // There is no more to be had.
+  database.refuses = () => "quota";
+  await worker.resetDisk("d");
+  assert.equal((await failure(worker.sync())).code, "quota");
+  assert.deepEqual([database.batches, troubles(events)], [3, ["quota"]]);
+});
+
+test("a_full_file_system_is_given_what_is_kept_of_images", async (t) => {
+  const opfs = new Opfs();
+  const kept = browse(t, { opfs });
+  const { session: worker, create } = await session(t, { persist: "p" });
+  await create();
+  const exported = await worker.exportDisk("d");
+  await worker.dispose();
+  const chunks = new Map();
+  opfs.others = () => chunks.size << 20;
+  opfs.quota = 3 << 20;
+  kept.set(CHUNKS, chunks);
+  const fill = () => ["a", "b", "c"].forEach((key) => chunks.set(key, new Uint8Array(9)));
+  // A new disk, and one that is imported, have room then.
+  opfs.files.clear();
+  fill();
+  const { session: again, create: open } = await session(t, { persist: "p" });
+  await open();
+  assert.equal(chunks.size, 0);
+  fill();
+  await again.importDisk("d", exported);
+  assert.equal(chunks.size, 0);
 });

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { register } from "node:module";
 import { fileURLToPath } from "node:url";
 
-import { server } from "./source-server.mjs";
+import { server, storage as cacheStorage } from "./source-server.mjs";
 
 const BINDINGS = new URL("../../wasm/virtarium_wasm.js", import.meta.url);
 export const MODULE = readFileSync(fileURLToPath(new URL("../../wasm/virtarium_wasm_bg.wasm", import.meta.url)));
@@ -36,6 +36,8 @@ export class Opfs {
   /** What happened to names. @type {{name: string, file: Content | null}[]} */
   names = [];
   quota = Infinity;
+  /** What the origin keeps elsewhere. */
+  others = () => 0;
   /** Calls until `fault` is met; each counts. */
   left = Infinity;
   /** @type {(what: string) => void} */
@@ -51,7 +53,7 @@ export class Opfs {
   }
 
   get used() {
-    return [...this.files.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
+    return [...this.files.values()].reduce((sum, { bytes }) => sum + bytes.length, this.others());
   }
 
   /**
@@ -181,8 +183,11 @@ class Locks {
  * @param {import("node:test").TestContext} t
  * @param {{opfs?: Opfs, getDirectory?: () => Promise<any>}} [options] Without `opfs` there is no
  *   private file system.
+ * @returns What its caches keep: for each the addresses and bytes.
  */
 export function browse(t, { opfs, getDirectory = async () => opfs?.folder } = {}) {
+  /** @type {Map<string, Map<string, Uint8Array>>} */
+  const kept = new Map();
   const storage = opfs ? { getDirectory } : {};
   const set = (/** @type {string} */ name, /** @type {unknown} */ value) => {
     const before = Object.getOwnPropertyDescriptor(globalThis, name);
@@ -194,6 +199,8 @@ export function browse(t, { opfs, getDirectory = async () => opfs?.folder } = {}
   };
   set("navigator", { onLine: true, storage, locks: new Locks() });
   set("FileSystemFileHandle", class { createSyncAccessHandle() {} });
+  set("caches", cacheStorage(kept));
+  return kept;
 }
 
 /** A database that takes every batch, until it is told not to. */

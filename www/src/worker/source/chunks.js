@@ -160,6 +160,14 @@ export class ChunkSource {
 }
 
 /**
+ * Gives back what is kept of images, for a disk that has no room.
+ * @param {unknown} source Where the chunks of that disk come from, of which no more are kept.
+ */
+export function giveBack(source) {
+  return (source instanceof ChunkSource ? source.store : new Store(CHUNKS, browser)).clear();
+}
+
+/**
  * A chunk's hash and how it is packed; undefined if the address does not say.
  * @param {string} url
  */

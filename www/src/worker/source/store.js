@@ -91,13 +91,20 @@ export class Store {
     }
   }
 
-  /** Gives all of it back, for a disk that has run out of storage. */
+  /**
+   * Gives all of it back, for a disk that has run out of storage, and keeps nothing more.
+   * @returns {Promise<boolean>} Whether there was anything.
+   */
   async clear() {
+    this.full = true;
     try {
-      this.opened = undefined;
-      await this.host.caches()?.delete(this.name);
+      const cache = await this.open();
+      const keys = (await cache?.keys()) ?? [];
+      // One by one: a cache that a tab has open keeps its storage when it is deleted as a whole.
+      await Promise.all(keys.map((key) => cache?.delete(key)));
+      return keys.length > 0;
     } catch {
-      // There was none.
+      return false;
     }
   }
 }
