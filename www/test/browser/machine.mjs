@@ -65,13 +65,20 @@ export function addMachine(site, changes, name = "test") {
  * An ext4 file system, as one file.
  * @param {Session} session
  * @param {number} mebibytes
+ * @param {Uint8Array} [content] of a file "content" in it.
  */
-export function ext4(session, mebibytes) {
+export function ext4(session, mebibytes, content) {
   const folder = mkdtempSync(path.join(tmpdir(), "virtarium-disk-"));
   session.defer(() => rmSync(folder, { recursive: true, force: true }));
   const file = path.join(folder, "disk.img");
-  const size = `${mebibytes}M`;
-  execFileSync("mke2fs", ["-q", "-F", "-t", "ext4", "-E", "root_owner=0:0", file, size], { env: TOOLS });
+  const options = ["-q", "-F", "-t", "ext4", "-E", "root_owner=0:0"];
+  if (content) {
+    const root = path.join(folder, "root");
+    mkdirSync(root);
+    writeFileSync(path.join(root, "content"), content);
+    options.push("-d", root);
+  }
+  execFileSync("mke2fs", [...options, file, `${mebibytes}M`], { env: TOOLS });
   return file;
 }
 
