@@ -323,3 +323,13 @@ test("a_read_outside_of_the_image_is_a_mistake_of_the_caller", async (t) => {
   await assert.rejects(source.read(0, (4 << 20) + 1), RangeError);
   await assert.rejects(source.read(-1, 512), RangeError);
 });
+
+test("an_image_is_no_larger_than_one_in_chunks_can_be", async (t) => {
+  // docs/image-format.md: at most 2^44 bytes.
+  for (const [size, code] of /** @type {const} */ ([[2 ** 44, undefined], [2 ** 44 + 512, "bad-image"]])) {
+    const answer = ranges(() => ({ headers: { "content-range": `bytes 0-0/${size}` } }));
+    const { source } = await image(t, answer);
+    const found = await source.probe().then(() => undefined, (error) => error.code);
+    assert.equal(found, code, `${size}`);
+  }
+});

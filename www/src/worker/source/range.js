@@ -24,7 +24,7 @@ const SMALL = 16 << 20;
 /** No read is longer: the largest chunk of a manifest. */
 const LONGEST_READ = 4 << 20;
 /** The largest disk, as in a manifest. */
-const LARGEST = 2 ** 46;
+const LARGEST = 2 ** 44;
 
 /**
  * @typedef {object} RangeOptions
