@@ -291,12 +291,13 @@ export class Session {
       if (new TextDecoder().decode(await bytesOf(overlay.slice(0, MAGIC.length))) !== MAGIC) {
         throw failure("bad-image", `disk ${name}: the file is no overlay (docs/disk-format.md)`);
       }
-      return this.#replace(name, async (disk) => {
+      return this.#replace(name, async (disk, check) => {
         const { file, database, kind } = disk.place;
         if (file) {
           const handle = await withRoom(disk.source, () => file.stage(overlay));
           try {
             await checkOverlay(disk.info, Storage.fromHandle(handle));
+            check();
             await file.approve();
           } catch (error) {
             // If it cannot be deleted, the next opening does it.
@@ -317,7 +318,8 @@ export class Session {
   /** @param {string} name */
   resetDisk(name) {
     return this.#inTurn(() =>
-      this.#replace(name, async ({ place }) => {
+      this.#replace(name, async ({ place }, check) => {
+        check();
         await place.file?.delete();
         await place.database?.delete(false);
       }),
@@ -598,7 +600,8 @@ export class Session {
   /**
    * Puts something else into a disk's place, and builds the machine again if it was there.
    * @param {string} name
-   * @param {(disk: PluggedDisk) => Promise<void>} change
+   * @param {(disk: PluggedDisk, check: () => void) => Promise<void>} change `check` fails once
+   *   another tab has taken the disk
    */
   async #replace(name, change) {
     if (this.#state !== "created" && this.#state !== "off") {
@@ -606,13 +609,18 @@ export class Session {
     }
     const disk = this.#disk(name);
     const { lock } = disk.place;
+    let lost = false;
     this.#detach();
     try {
-      await lock?.retake(() => {});
-      await change(disk);
+      await lock?.retake(() => (lost = true));
+      await change(disk, () => {
+        if (lost) {
+          throw failure("locked", takenOver(name));
+        }
+      });
       this.#replaced.add(name);
     } finally {
-      lock?.release();
+      await lock?.release();
       if (this.#state === "created") {
         this.#tearDown();
         try {

@@ -349,7 +349,7 @@ inBrowsers("disks", (it) => {
     const written = await run(page, "echo written | dd of=/dev/vda bs=1M seek=2 conv=fsync");
     assert.match(written.output, /I\/O error|Input\/output error/);
     await until("the user is told", async () =>
-      (await told(page)).some(({ code, error }) => code === "storage" && error?.includes("said the test")),
+      (await told(page)).some(({ code, error }) => code === "storage" && /said the test.*stopped and started/.test(error ?? "")),
     );
     const saved = (/** @type {Buffer} */ raw) => [0, 2].map((at) => String(raw.subarray(at << 20, (at << 20) + 8)));
     assert.deepEqual(saved(await exportRaw(session, site, page)), ["flushed\n", "written\n"]);

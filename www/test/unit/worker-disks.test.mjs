@@ -115,3 +115,53 @@ test("a_full_file_system_is_given_what_is_kept_of_images", async (t) => {
   await again.importDisk("d", exported);
   assert.equal(chunks.size, 0);
 });
+
+test("an_import_ends_where_another_tab_takes_the_disk_and_the_machine_is_off", async (t) => {
+  const opfs = new Opfs();
+  browse(t, { opfs });
+  const { session: worker, events, create } = await session(t, { persist: "p" });
+  await create();
+  const exported = await worker.exportDisk("d");
+  /** @type {(value?: unknown) => void} */
+  let leave = () => {};
+  opfs.before = (what, name) => {
+    if (what !== "flush" || name !== "d.overlay2") return;
+    opfs.before = () => {};
+    void navigator.locks.request("virtarium:p/d", { steal: true }, () => new Promise((resolve) => (leave = resolve)));
+  };
+  assert.equal((await failure(worker.importDisk("d", exported))).code, "locked");
+  assert.deepEqual([...opfs.files.keys()].sort(), ["d.current", "d.overlay", "d.owner"]);
+  assert.equal(events.filter(({ event }) => event === "state").at(-1)?.state, "off");
+  leave();
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  await worker.start();
+  assert.equal(events.at(-1)?.state, "running");
+});
+
+test("what_the_browser_says_when_a_disk_does_not_open_is_passed_on", async (t) => {
+  const opfs = new Opfs();
+  browse(t, { opfs });
+  for (const made of [false, true]) {
+    const { session: worker, create } = await session(t, { persist: "p" });
+    if (made) {
+      await create();
+      await worker.dispose();
+    }
+    opfs.before = (what) => {
+      if (what === "flush") throw refusal("UnknownError");
+    };
+    const { create: again } = await session(t, { persist: "p" });
+    const error = await failure(again());
+    assert.equal(error.code, "storage");
+    assert.match(error.message, /^disk d: .*UnknownError: said the test/);
+    opfs.before = () => {};
+  }
+});
+
+test("an_empty_disk_has_at_most_a_tebibyte", async (t) => {
+  browse(t);
+  const { create } = await session(t, { disk: { size: 2 ** 40 } });
+  assert.equal((await create()).disks[0].size, 2 ** 40);
+  const { create: larger } = await session(t, { disk: { size: 2 ** 40 + 512 } });
+  assert.equal((await failure(larger())).code, "bad-image");
+});

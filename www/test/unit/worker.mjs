@@ -151,6 +151,7 @@ export class Opfs {
       },
       close: () => {
         file.open = false;
+        this.before("close", name);
       },
     };
   }
