@@ -16,7 +16,7 @@ export const FAILURES = {
   },
   csp: {
     title: "This page does not permit the machine",
-    advice: "The page's content security policy is too strict. Whoever keeps the page must allow script-src 'wasm-unsafe-eval', and the machine's address in connect-src and worker-src.",
+    advice: "The page's content security policy is too strict. Whoever keeps the page must allow script-src 'wasm-unsafe-eval', and the machine's address in connect-src and worker-src, or else what the line below names.",
     actions: ["fallback", "details"],
   },
   "not-found": {

@@ -67,6 +67,9 @@ async function readAll(response, limit) {
   return bytes;
 }
 
+/** What these refuse, perhaps to another script of the page, fails at once and in its own words. */
+const TRUSTED = ["trusted-types", "require-trusted-types-for"];
+
 /**
  * Sees whether the page's content security policy refuses something from now on.
  * @returns {{seen: () => string|undefined, stop: () => void}}
@@ -76,7 +79,7 @@ export function watchPolicy() {
   let directive;
   if (typeof document === "undefined") return { seen: () => undefined, stop() {} };
   const look = (/** @type {SecurityPolicyViolationEvent} */ event) => {
-    if (event.disposition === "enforce") directive = event.effectiveDirective;
+    if (event.disposition === "enforce" && !TRUSTED.includes(event.effectiveDirective)) directive = event.effectiveDirective;
   };
   document.addEventListener("securitypolicyviolation", look);
   return {

@@ -1,6 +1,7 @@
 import { VmError } from "./errors.js";
 import { watchPolicy } from "./fetch.js";
 import { inlineWorker } from "./inline-worker.js";
+import { newWorker } from "./trusted.js";
 
 // Literally so: bundlers find what a module needs by this form.
 const WORKER = new URL("./worker.js", import.meta.url);
@@ -31,7 +32,7 @@ export function startWorker(url) {
   // Some browsers throw for a foreign origin and some fail later, so this does not try. A frame
   // that is sandboxed has the origin "null" and needs the blob for everything.
   const { origin, protocol } = new URL(url);
-  if (origin === self.origin || protocol === "data:") return new Worker(url, { type: "module", name: "virtarium" });
+  if (origin === self.origin || protocol === "data:") return newWorker(url, { type: "module", name: "virtarium" });
   return fromText(trampoline(url));
 }
 
@@ -58,8 +59,9 @@ function fromText(text) {
   const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
   const refused = watchPolicy();
   try {
-    return new Worker(blob, { name: "virtarium" });
+    return newWorker(blob, { name: "virtarium" });
   } catch (cause) {
+    if (cause instanceof VmError) throw cause;
     throw new VmError("csp", "the page's policy forbids a worker from a blob, which a foreign origin needs: worker-src blob:", {
       detail: { directive: refused.seen() ?? "worker-src" }, cause,
     });

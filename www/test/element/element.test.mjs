@@ -442,6 +442,39 @@ for (const which of found) {
       await start(page);
     });
 
+    test("a page that requires trusted types needs to name one policy", async (t) => {
+      const library = await serve(dir, {}, { cors: true });
+      t.after(() => library.close());
+      const own = (names) => (origin) => `${policy(origin)}; require-trusted-types-for 'script'; trusted-types ${names}`;
+      const foreign = (names) => (origin) => own(names)(origin).replaceAll(origin, `${origin} ${library.origin}`);
+      const elsewhere = () => one()(library.origin).replace('src="/machines', `src="${library.origin}/machines`);
+      for (const [html, csp] of [[one(), own], [elsewhere, foreign], [() => elsewhere().replace("virtarium.js", "virtarium.single.js"), foreign]]) {
+        const { page } = await open(t, html, { csp: csp("virtarium") });
+        await start(page);
+        await page.evaluate(() => vm.send("echo trusted\r"));
+        await shows(page, "trusted");
+        const refused = await open(t, html, { csp: csp("another"), expected: [/trusted.?types|TrustedScriptURL|createPolicy|violates/i] });
+        await press(refused.page, ".start");
+        await until(refused.page, () => Boolean(vm.error));
+        const error = await refused.page.evaluate(() => ({ code: vm.error.code, directive: vm.error.detail.directive,
+          what: vm.shadowRoot.querySelector("[part=panel] .what").textContent }));
+        assert.deepEqual([error.code, error.directive], ["csp", "trusted-types"], error.what);
+        assert.match(error.what, /trusted-types must name virtarium/);
+      }
+    });
+
+    test("trusted types that another script is refused are not the worker's trouble", async (t) => {
+      const csp = (origin) => `${policy(origin)}; trusted-types virtarium`;
+      const { page } = await open(t, one('worker-src="/none.js"'), { csp, expected: [/404|MIME|none\.js|NetworkError|trusted.?types|createPolicy/i] });
+      await page.evaluate(() => {
+        const again = setInterval(() => { try { trustedTypes.createPolicy("another", {}); } catch { /* refused, as it should be */ } }, 1);
+        vm.addEventListener("vm-error", () => clearInterval(again));
+        return vm.start();
+      });
+      await until(page, () => Boolean(vm.error));
+      assert.equal(await page.evaluate(() => vm.error.code), "not-found");
+    });
+
     test("a policy without workers, and a worker that is not there, are told apart", async (t) => {
       const csp = (origin) => policy(origin).replace(/worker-src[^;]*/, "worker-src 'none'");
       const strict = await open(t, one(), { csp, expected: [/Content.Security.Policy|violates/i] });
