@@ -165,7 +165,8 @@ async function npmPackage(dir) {
     sideEffects: ["./element.js", "./virtarium.js", "./worker.js"],
     exports: {
       ".": { types: "./index.d.ts", default: "./index.js" },
-      "./element": { types: "./element.d.ts", default: "./element.js" },
+      // Node.js cannot import xterm.js by its names, so a server that makes pages gets it bundled.
+      "./element": { types: "./element.d.ts", browser: "./element.js", node: "./virtarium.js", default: "./element.js" },
       "./worker": "./worker.js",
       "./core.wasm": "./virtarium.wasm",
       "./package.json": "./package.json",

@@ -55,8 +55,13 @@ const FLAGS = ["idle", "loading", "booting", "running", "paused", "off", "crashe
  * @property {"lazy"|"eager"} loading
  */
 
+/** Where a server makes the page there are no elements: the module loads, and none can be made. */
+const Base = globalThis.HTMLElement ?? /** @type {typeof HTMLElement} */ (/** @type {unknown} */ (class {
+  constructor() { throw new VmError("unsupported", "<virtarium-vm> is an element of a page, and there is no page here"); }
+}));
+
 /** `<virtarium-vm>`: a machine with its terminal. */
-export class VirtariumVm extends HTMLElement {
+export class VirtariumVm extends Base {
   static observedAttributes = Object.values(ATTRIBUTES).map((row) => row.attribute);
 
   #internals = this.attachInternals();

@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
+import esbuild from "esbuild";
 
 // What `build.mjs` makes: the files of a page and the npm package, with the worker of the tests.
 
@@ -26,6 +27,7 @@ before(async () => {
   packed = JSON.parse(stdout)[0].files.map((file) => file.path).sort();
   // The folder of an application that has installed the package, and nothing that is not in it.
   for (const file of packed) fs.cpSync(path.join(dir, "npm", file), path.join(dir, "app/node_modules/virtarium", file));
+  fs.symlinkSync(path.join(WWW, "node_modules/@xterm"), path.join(dir, "app/node_modules/@xterm"));
   fs.writeFileSync(path.join(dir, "app/package.json"), '{ "type": "module" }');
   fs.cpSync(path.join(WWW, "test/types/consumer"), path.join(dir, "app"), { recursive: true });
 });
@@ -93,6 +95,35 @@ test("every export of the package is a file, and the API loads without a page", 
   assert.match(read("npm/element.js"), /from "@xterm\/xterm"/);
   const element = JSON.parse(read("npm/custom-elements.json")).modules[0].declarations[0];
   assert.ok(element.attributes.some(({ name }) => name === "worker-src"));
+});
+
+test("a server that makes pages may import the element, and cannot make one", async () => {
+  const program = `
+    import * as element from "virtarium/element";
+    import * as api from "virtarium";
+    const made = await Promise.resolve().then(() => new element.VirtariumVm()).catch((error) => error);
+    console.log(JSON.stringify([Object.keys(element), Object.keys(api), typeof customElements, made.code, made.message]));`;
+  fs.writeFileSync(path.join(dir, "app/server.js"), program);
+  const names = ["ERROR_CODES", "PROTOCOL", "Vm", "VmConsole", "VmError", "resolveMachine"];
+  const expected = [["ERROR_CODES", "PROTOCOL", "VirtariumVm", ...names.slice(2)], names, "undefined", "unsupported",
+    "<virtarium-vm> is an element of a page, and there is no page here"];
+  const { stdout } = await run(process.execPath, ["server.js"], { cwd: path.join(dir, "app") });
+  assert.deepEqual(JSON.parse(stdout), expected);
+  // As in a function at the edge, of a bundler's: it takes what is for browsers, and there is no page either.
+  await esbuild.build({ absWorkingDir: path.join(dir, "app"), entryPoints: ["server.js"], bundle: true, format: "esm", platform: "browser", outfile: "edge.mjs", logLevel: "silent" });
+  assert.deepEqual(JSON.parse((await run(process.execPath, ["edge.mjs"], { cwd: path.join(dir, "app") })).stdout), expected);
+});
+
+test("a bundler makes one file of the element and its xterm.js, without a warning", async () => {
+  fs.writeFileSync(path.join(dir, "app/page.js"), 'import { VirtariumVm } from "virtarium/element";\nimport { Vm } from "virtarium";\nconsole.log(VirtariumVm, Vm);');
+  const { metafile, warnings } = await esbuild.build({ absWorkingDir: path.join(dir, "app"), entryPoints: ["page.js"], bundle: true, format: "esm",
+    target: "es2022", outfile: "dist/page.js", metafile: true, logLevel: "silent" });
+  assert.deepEqual(warnings, []);
+  const inputs = Object.keys(metafile.inputs).map((file) => file.replace(/^.*node_modules\//, ""));
+  assert.ok(inputs.includes("@xterm/xterm/lib/xterm.mjs"), inputs.join());
+  assert.deepEqual(inputs.filter((file) => file.startsWith("virtarium/")).sort(), ["virtarium/element.js", "virtarium/index.js", "virtarium/vm.js"]);
+  const code = read("app/dist/page.js");
+  for (const name of ["worker.js", "virtarium.wasm"]) assert.ok(code.includes(`new URL("./${name}", import.meta.url)`), name);
 });
 
 // As a project that leaves no declaration unchecked, with the libraries of its target and with its own list.
