@@ -154,7 +154,7 @@ async function npmPackage(dir) {
     const legal = `${file}.LEGAL.txt`;
     if (await exists(path.join(out, legal))) await fs.copyFile(path.join(out, legal), path.join(dir, legal));
   }
-  for (const file of ["index.d.ts", "element.d.ts"]) await fs.copyFile(at("types", file), path.join(dir, file));
+  for (const file of ["index.d.ts", "element.d.ts", "react.d.ts"]) await fs.copyFile(at("types", file), path.join(dir, file));
   for (const file of ["LICENSE-MIT", "LICENSE-APACHE"]) await fs.copyFile(at("..", file), path.join(dir, file));
   await fs.copyFile(at("README.md"), path.join(dir, "README.md"));
   await fs.writeFile(path.join(dir, "custom-elements.json"), `${JSON.stringify(await elementManifest(), null, 2)}\n`);
@@ -167,6 +167,7 @@ async function npmPackage(dir) {
       ".": { types: "./index.d.ts", default: "./index.js" },
       // Node.js cannot import xterm.js by its names, so a server that makes pages gets it bundled.
       "./element": { types: "./element.d.ts", browser: "./element.js", node: "./virtarium.js", default: "./element.js" },
+      "./react": { types: "./react.d.ts" },
       "./worker": "./worker.js",
       "./core.wasm": "./virtarium.wasm",
       "./package.json": "./package.json",

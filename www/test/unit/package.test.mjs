@@ -81,7 +81,7 @@ test("the single file carries the worker", () => {
 test("npm packs these files and no others", () => {
   assert.equal(JSON.parse(read("npm/package.json")).name, "virtarium");
   assert.deepEqual(packed, ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "custom-elements.json", "element.d.ts",
-    "element.js", "index.d.ts", "index.js", "package.json", "virtarium.js", "virtarium.js.LEGAL.txt", "virtarium.wasm", "vm.js", "worker.js"]);
+    "element.js", "index.d.ts", "index.js", "package.json", "react.d.ts", "virtarium.js", "virtarium.js.LEGAL.txt", "virtarium.wasm", "vm.js", "worker.js"]);
 });
 
 test("every export of the package is a file, and the API loads without a page", async () => {
@@ -126,11 +126,36 @@ test("a bundler makes one file of the element and its xterm.js, without a warnin
   for (const name of ["worker.js", "virtarium.wasm"]) assert.ok(code.includes(`new URL("./${name}", import.meta.url)`), name);
 });
 
+/** What our declaration for React needs of React's own, which the package does not depend on. */
+const REACT = {
+  "index.d.ts": `export interface HTMLAttributes<T> { className?: string; children?: unknown; onClick?: (event: { currentTarget: T }) => void }
+    export type DetailedHTMLProps<E extends HTMLAttributes<T>, T> = E & { ref?: (element: T | null) => void };
+    export namespace JSX { interface Element {} interface ElementChildrenAttribute { children: {} } interface IntrinsicElements { p: HTMLAttributes<HTMLParagraphElement> } }`,
+  "jsx-runtime.d.ts": 'import * as React from "./index.js"; export { JSX } from "./index.js"; export declare const jsx: unknown, jsxs: unknown, Fragment: unknown;',
+  "package.json": '{ "name": "react", "exports": { ".": { "types": "./index.d.ts" }, "./jsx-runtime": { "types": "./jsx-runtime.d.ts" } } }',
+};
+
+const VIEW = `import type {} from "virtarium/react";
+import machine from "./machine.json";
+
+export const View = () => (
+  <virtarium-vm src="m.json" machine={machine} cpus={2} memory="64M" kernelAppend="quiet" persist={null} autostart theme="dark" rows={20} className="lesson"
+    ref={(vm) => void vm?.start()} onvm-ready={({ detail }) => void detail.vm.run("true")} onvm-output={({ detail }) => void new Blob([detail.bytes])}>
+    <p>Needs WebAssembly.</p>
+  </virtarium-vm>
+);
+// @ts-expect-error no such theme
+export const wrong = <virtarium-vm theme="red" />;
+`;
+
 // As a project that leaves no declaration unchecked, with the libraries of its target and with its own list.
 for (const [resolution, module, ...lib] of [["node16", "node16", "--lib", "es2022,dom"], ["bundler", "esnext"]]) {
   test(`a program compiles against the package: ${resolution}`, async () => {
+    fs.mkdirSync(path.join(dir, "app/node_modules/react"), { recursive: true });
+    for (const [name, text] of Object.entries(REACT)) fs.writeFileSync(path.join(dir, "app/node_modules/react", name), text);
+    fs.writeFileSync(path.join(dir, "app/view.tsx"), VIEW);
     await run(path.join(WWW, "node_modules/.bin/tsc"), ["--noEmit", "--strict", "--skipLibCheck", "false", "--target", "es2022", ...lib,
-      "--types", "", "--resolveJsonModule", "--module", module, "--moduleResolution", resolution, "app.ts"], { cwd: path.join(dir, "app") })
+      "--types", "", "--resolveJsonModule", "--jsx", "react-jsx", "--module", module, "--moduleResolution", resolution, "app.ts", "view.tsx"], { cwd: path.join(dir, "app") })
       .catch((error) => assert.fail(error.stdout || error));
   });
 }
