@@ -147,9 +147,13 @@ export class Actions {
   async mend(error, action, button) {
     if (action === "details") {
       const text = details(error, this.#facts());
-      await navigator.clipboard.writeText(text).then(() => { button.textContent = "Copied"; }, async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+        button.textContent = "Copied";
+      } catch {
+        // No permission, or no clipboard at all: only a secure context has one.
         await ask(this.#dialog, { title: "Details", text: [text], buttons: [] });
-      });
+      }
     } else if (action === "export") {
       const { disk, overlay } = error.detail;
       if (overlay instanceof Blob) saveFile(overlay, `${disk}.overlay`);

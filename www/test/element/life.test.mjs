@@ -43,6 +43,9 @@ for (const which of found) {
       await page.evaluate(() => { navigator.clipboard.writeText = async (text) => { globalThis.copied = text; }; });
       await pressWord(page, "Copy details");
       await until(page, () => /^not-found: the mock fails/.test(globalThis.copied ?? ""));
+      await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+      await pressWord(page, "Copied");
+      await until(page, () => /^Detailsnot-found: the mock fails/.test(vm.shadowRoot.querySelector("dialog[open]")?.textContent ?? ""));
     });
 
     test("a machine that is loaded ahead can be broken off, and then started", async (t) => {
