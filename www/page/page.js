@@ -37,6 +37,17 @@ function showChooser(list, chosen) {
   }));
 }
 
+/**
+ * The name that a machine's disks are kept by. Sites of one origin, such as /~alice/ and /~bob/, have
+ * machines of the same name with other disks: this site's address is in it, by its hash (FNV-1a).
+ * @param {string} name
+ */
+function shelf(name) {
+  const site = new URL("./", import.meta.url).href;
+  const hash = new TextEncoder().encode(site).reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0x811c9dc5);
+  return `${name}-${(hash >>> 0).toString(16).padStart(8, "0")}`;
+}
+
 /** @param {string} machine the machine file's address */
 function showEmbed(machine) {
   const quote = (/** @type {string} */ text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
@@ -68,7 +79,7 @@ try {
   if (wanted !== null && chosen.name !== wanted) trouble(`There is no machine “${wanted}” here; this is ${chosen.title}.`);
   const url = new URL(chosen.url, INDEX).href;
   vm.setAttribute("label", chosen.title);
-  vm.persist = chosen.name;
+  vm.persist = shelf(chosen.name);
   vm.src = url;
   showChooser(list, chosen);
   showEmbed(url);

@@ -108,7 +108,7 @@ export const DISK_TROUBLE = {
 
 /** Where a disk's changes are kept, for people. */
 export const STORAGE = {
-  opfs: { short: "kept in this browser", long: "Changes are kept in this browser, for this page only." },
+  opfs: { short: "kept in this browser", long: "Changes are kept in this browser, on this device." },
   indexeddb: { short: "kept in this browser (slower)", long: "Changes are kept in this browser's database, because its file storage is missing here." },
   memory: { short: "not kept", long: "Changes are lost when the page is closed." },
 };

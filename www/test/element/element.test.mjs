@@ -263,7 +263,7 @@ for (const which of found) {
       await page.keyboard.press("ArrowDown");
       await page.keyboard.press("ArrowDown");
       assert.equal(await page.evaluate(() => vm.shadowRoot.activeElement.textContent), "Power off");
-      assert.match(await page.evaluate(() => vm.shadowRoot.querySelector(".menu").textContent), /kept in this browser, for this page/);
+      assert.match(await page.evaluate(() => vm.shadowRoot.querySelector(".menu").textContent), /kept in this browser, on this device/);
       await page.keyboard.press("Escape");
       assert.equal(await page.evaluate(() => vm.shadowRoot.activeElement.title), "Menu");
       await press(page, "[aria-label=Menu]");
@@ -493,7 +493,7 @@ for (const which of found) {
       assert.equal(await page.evaluate(() => document.querySelector("nav [aria-current]").textContent), "Second Linux");
       assert.match(await page.evaluate(() => document.getElementById("embed").textContent), /^<script type="module" src="http.*\/virtarium.js"><\/script>\n<virtarium-vm src="http.*\/machines\/second.json"><\/virtarium-vm>$/);
       await start(page);
-      assert.equal(await page.evaluate(() => vm.persist), "second");
+      assert.match(await page.evaluate(() => vm.persist), /^second-[0-9a-f]{8}$/);
     });
 
     for (const [name, size] of Object.entries(SIZES)) {

@@ -327,6 +327,25 @@ for (const which of found) {
       assert.deepEqual(await page.evaluate(() => broken), []);
     });
 
+    test("two sites of one origin keep their machines' disks apart", async (t) => {
+      for (const user of ["~alice", "~bob"]) {
+        fs.symlinkSync(dir, `${dir}/${user}`);
+        t.after(() => fs.rmSync(`${dir}/${user}`));
+      }
+      const { page } = await open(t, null, { path: "/~alice/index.html" });
+      const name = async (path) => {
+        await page.goto(new URL(path, page.url()).href);
+        await until(page, () => Boolean(vm.persist));
+        return page.evaluate(() => vm.persist);
+      };
+      const alice = await name("/~alice/index.html");
+      const bob = await name("/~bob/index.html");
+      for (const one of [alice, bob]) assert.match(one, /^test-[0-9a-f]{8}$/);
+      assert.notEqual(alice, bob);
+      assert.equal(await name("/~alice/index.html?machine=test#here"), alice);
+      assert.notEqual(await name("/~alice/index.html?machine=second"), alice);
+    });
+
     // Some browsers lay the keyboard over the page, others make the window smaller.
     for (const [name, size, height, over] of [
       ["over the page", { width: 390, height: 844 }, 480, true], ["in a smaller window", { width: 390, height: 844 }, 480, false],
