@@ -1,9 +1,9 @@
 //! `cargo xtask web`: the machine as WebAssembly, its bindings, and what a page loads.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
@@ -93,7 +93,8 @@ pub fn build() -> Result<()> {
 }
 
 fn compile() -> Result<PathBuf> {
-    process::run(cargo().args([
+    let mut command = cargo();
+    command.args([
         "build",
         "--package",
         "virtarium-wasm",
@@ -101,8 +102,34 @@ fn compile() -> Result<PathBuf> {
         setup::WASM,
         "--profile",
         "browser",
-    ]))?;
+    ]);
+    // A panic names its place: where the sources of libraries are is nobody's business, and part
+    // of the download.
+    let flags: Vec<_> = registries()
+        .into_iter()
+        .map(|folder| format!("'--remap-path-prefix={}/='", folder.display()))
+        .collect();
+    command.arg("--config").arg(format!(
+        "target.{}.rustflags=[{}]",
+        setup::WASM,
+        flags.join(",")
+    ));
+    process::run(&mut command)?;
     Ok(workspace::target().join("wasm32-unknown-unknown/browser/virtarium_wasm.wasm"))
+}
+
+/// Where Cargo keeps the sources of libraries: a folder for each registry.
+fn registries() -> Vec<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let entries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
+    let mut folders: Vec<_> = entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    folders.sort();
+    folders
 }
 
 /// Generates the bindings. The generator is a library of the version that the module is built
