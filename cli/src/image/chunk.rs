@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 use flate2::Compression;
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use virtarium_backends::disk::BaseId;
 use virtarium_backends::disk::chunks::{Encoding, Manifest, ManifestWriter};
@@ -221,20 +221,21 @@ fn pack(encoding: Encoding, raw: &[u8]) -> Result<Option<Vec<u8>>> {
     Ok(Some(packed.finish()?))
 }
 
-/// Whether the file of a chunk is there and holds its bytes.
+/// Whether the file of a chunk is there and holds its bytes, and nothing behind them.
 fn holds(path: &Path, encoding: Encoding, raw: &[u8]) -> bool {
     let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
     let Some(file) = is_file.then(|| File::open(path).ok()).flatten() else {
         return false;
     };
     let most = raw.len() as u64 + 1;
+    let mut file = BufReader::new(file);
     let mut bytes = Vec::new();
     let read = match encoding {
-        Encoding::None => file.take(most).read_to_end(&mut bytes),
+        Encoding::None => (&mut file).take(most).read_to_end(&mut bytes),
         // Reads to the checksum, and sees that it is right.
-        Encoding::Gzip => GzDecoder::new(file).take(most).read_to_end(&mut bytes),
+        Encoding::Gzip => GzDecoder::new(&mut file).take(most).read_to_end(&mut bytes),
     };
-    read.is_ok() && bytes == raw
+    read.is_ok() && bytes == raw && file.fill_buf().is_ok_and(<[u8]>::is_empty)
 }
 
 /// What [`verify_chunks`] has found.

@@ -1,12 +1,12 @@
 //! Files of a site: written at once or not at all, and only where they are not there already.
 
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use flate2::Compression;
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 
 use virtarium_backends::disk::Manifest;
 use virtarium_backends::disk::chunks::{self, DEFAULT_CHUNK};
@@ -174,15 +174,17 @@ fn is_made_by(manifest: &Manifest, chunking: &Chunking) -> bool {
         && manifest.folder() == chunking.folder
 }
 
-/// Whether a packed file is there and whole.
+/// Whether a packed file is there and whole, with nothing behind it.
 fn unpacks_to(path: &Path, sha256: Sha256, size: u64) -> bool {
     let Ok(file) = std::fs::File::open(path) else {
         return false;
     };
-    let unpacked = GzDecoder::new(std::io::BufReader::new(file));
+    let mut file = BufReader::new(file);
     // One byte more than there should be shows that there is too much.
-    let mut hashing = Hashing::new(unpacked.take(size + 1));
-    std::io::copy(&mut hashing, &mut std::io::sink()).is_ok() && hashing.finish() == (sha256, size)
+    let mut hashing = Hashing::new(GzDecoder::new(&mut file).take(size + 1));
+    std::io::copy(&mut hashing, &mut std::io::sink()).is_ok()
+        && hashing.finish() == (sha256, size)
+        && file.fill_buf().is_ok_and(<[u8]>::is_empty)
 }
 
 #[cfg(test)]
@@ -221,12 +223,13 @@ mod tests {
         again.put("a/b.txt", b"text").unwrap();
         assert_eq!(again.counts(), (0, 2));
 
-        // Cut, of another content, and with something behind.
+        // Cut, of another content, with something behind it there, and in the file.
         let other = again.pack("other", &bytes[1..]).unwrap();
         let longer = again
             .pack("longer", &[&bytes[..], b"more"].concat())
             .unwrap();
-        for damaged in [&packed[..packed.len() / 2], b"", &other, &longer] {
+        let tail = [&packed[..], b"x"].concat();
+        for damaged in [&packed[..packed.len() / 2], b"", &other, &longer, &tail] {
             std::fs::write(&path, damaged).unwrap();
             let mut folder = folder(&site);
             folder.put_by_hash("kernel", &source).unwrap();

@@ -113,10 +113,11 @@ fn chunks_that_are_there_are_kept_and_damaged_ones_written_anew() {
     let after = files_below(&out.join("chunks"));
     assert_eq!(after.len(), 4);
     assert!(before.iter().all(|file| after.contains(file)), "not kept");
-    // Cut off, as a loss of power may leave it.
+    // Cut off, as a loss of power may leave it, and with something behind it.
     let damaged = out.join(made.manifest.path_of(3));
     let whole = fs::read(&damaged).unwrap();
-    for wrong in [&whole[..whole.len() - 1], &[], &whole[1..]] {
+    let longer = [&whole[..], b"x"].concat();
+    for wrong in [&whole[..whole.len() - 1], &[], &whole[1..], &longer] {
         fs::write(&damaged, wrong).unwrap();
         let made = chunk(&chunking(dir.path()), &Progress::silent()).unwrap();
         assert_eq!(made.written, 1);
