@@ -9,14 +9,15 @@ use crate::image::command::Source;
 
 const AFTER_HELP: &str = "\
 Every page that a browser shows may read what is served: it is meant to be public. Hidden files and \
-what a link names outside of DIR are not served. Ctrl-C ends it.";
+what a link names outside of DIR are not served. The page of this program runs under a policy; pages of \
+DIR have what they say themselves. Ctrl-C ends it.";
 
 /// Options of `virtarium serve`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ServeArgs {
     /// Serve this folder as it is [default: a site with the guests, made in the cache]
-    #[arg(value_name = "DIR", conflicts_with_all = ["guests", "page"])]
+    #[arg(value_name = "DIR", conflicts_with_all = ["guests", "images", "page"])]
     pub dir: Option<PathBuf>,
     /// Where to listen (HOST:PORT, or a port alone; port 0 is any free one) [default: the first
     /// free port of this machine from 8080 on]
@@ -28,7 +29,7 @@ pub struct ServeArgs {
     /// Open no browser
     #[arg(long, overrides_with = "open")]
     pub no_open: bool,
-    /// Another origin that the page may fetch machines and images from; may be repeated
+    /// Another origin that this program's page may fetch machines and images from; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     pub images: Vec<String>,
     /// What the site consists of.

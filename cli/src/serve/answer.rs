@@ -29,7 +29,7 @@ const ALLOWED: &str = "if-match, if-none-match, if-range, range";
 /// What is served.
 pub struct Site {
     folder: Folder,
-    policy: HeaderValue,
+    policy: Option<HeaderValue>,
     packed: Mutex<VecDeque<(String, Bytes)>>,
 }
 
@@ -44,8 +44,9 @@ pub fn policy(images: &[String]) -> String {
 }
 
 impl Site {
-    /// Serves a folder, with this policy for its pages.
-    pub fn new(folder: Folder, policy: HeaderValue) -> Self {
+    /// Serves a folder, with this policy for its pages; without one, they have what they say
+    /// themselves.
+    pub fn new(folder: Folder, policy: Option<HeaderValue>) -> Self {
         Self {
             folder,
             policy,
@@ -102,7 +103,9 @@ impl Site {
         );
         set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         set(headers, header::REFERRER_POLICY, "no-referrer");
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        if let Some(policy) = policy {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
         if let Some(length) = length
             && !matches!(code, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         {
@@ -336,4 +339,42 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
 /// A value of ours, which has no characters that none can have.
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::testing::directory;
+
+    /// The policy of what a site with this one answers.
+    fn answered(policy: Option<&str>) -> Option<String> {
+        let dir = directory("serve-answer");
+        std::fs::write(dir.path().join("index.html"), "<!doctype html>").unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let policy = policy.map(|policy| HeaderValue::from_str(policy).unwrap());
+        let site = Arc::new(Site::new(folder, policy));
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.build().unwrap();
+        let answer = runtime.block_on(site.answer(Request::new(())));
+        assert_eq!(answer.status(), StatusCode::OK);
+        let policy = answer.headers().get(header::CONTENT_SECURITY_POLICY)?;
+        Some(policy.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn policy_is_the_one_that_is_promised() {
+        let readme = include_str!("../../../README.md");
+        let start = readme.find("default-src").expect("the policy in README.md");
+        let promised = readme[start..].split("\n```").next().unwrap();
+        let promised = promised.replace('\n', " ").replace("ORIGIN", "'self'");
+        let own = policy(&[]);
+        assert_eq!(own, promised.replace(" IMAGES", ""));
+        let images = "https://images.example:8443";
+        assert_eq!(
+            policy(&[images.to_owned()]),
+            promised.replace("IMAGES", images)
+        );
+        assert_eq!(answered(Some(&own)), Some(own));
+        assert_eq!(answered(None), None);
+    }
 }

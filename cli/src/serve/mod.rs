@@ -27,16 +27,17 @@ use files::Folder;
 /// # Errors
 /// What cannot be had or served.
 pub fn command(args: ServeArgs) -> Result<()> {
-    let policy = policy(&args.images)?;
+    let own_policy = policy(&args.images)?;
     // Before something is fetched for minutes, in vain.
     let listener = listen::bind(args.listen.as_deref())?;
     let address = listener
         .local_addr()
         .context("the address that is listened on")?;
     let options = args.source.clone().options();
-    let dir = match &args.dir {
-        Some(dir) => dir.clone(),
-        None => own(&options, &args)?,
+    // What is in somebody's folder is theirs, and so is what their pages may do.
+    let (dir, policy) = match &args.dir {
+        Some(dir) => (dir.clone(), None),
+        None => (own(&options, &args)?, Some(own_policy)),
     };
     let folder = Folder::open(&dir).with_context(|| format!("cannot serve {}", dir.display()))?;
     let url = format!("http://{address}/");

@@ -94,12 +94,16 @@ fn mistakes_are_named() {
         ),
         (&["serve", here, "--listen", "nowhere"], "--listen nowhere"),
         (
-            &["serve", here, "--listen", "0", "--images", "https://a;b"],
+            &["serve", "--listen", "0", "--images", "https://a;b"],
             "--images https://a;b",
         ),
         (
-            &["serve", here, "--listen", "0", "--images", "a.example"],
+            &["serve", "--listen", "0", "--images", "a.example"],
             "https://HOST",
+        ),
+        (
+            &["serve", here, "--images", "https://a.example"],
+            "cannot be used with",
         ),
         (
             &["serve", here, "--guest", "busybox"],
