@@ -158,10 +158,18 @@ impl Site {
             }
         }
         headers.insert(header::ETAG, value(&tag));
+        // RFC 9110, 13.2.2: this comes before all other conditions, which come before the range.
+        if asked
+            .matches
+            .as_deref()
+            .is_some_and(|tags| !names(tags, &tag, false))
+        {
+            return Ok(status(StatusCode::PRECONDITION_FAILED));
+        }
         if asked
             .none_match
             .as_deref()
-            .is_some_and(|tags| names(tags, &tag))
+            .is_some_and(|tags| names(tags, &tag, true))
         {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
@@ -223,6 +231,7 @@ impl Site {
 struct Asked {
     range: Option<String>,
     if_range: Option<String>,
+    matches: Option<String>,
     none_match: Option<String>,
     gzip: bool,
 }
@@ -233,11 +242,18 @@ impl Asked {
             let value = headers.get(name)?.to_str().ok()?;
             Some(value.trim().to_owned())
         };
+        // RFC 9110, 5.3: lines of a list are one list.
+        let list = |name: HeaderName| {
+            let lines = headers.get_all(name).iter();
+            let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+            (!lines.is_empty()).then(|| lines.join(","))
+        };
         Self {
             range: get(header::RANGE),
             if_range: get(header::IF_RANGE),
-            none_match: get(header::IF_NONE_MATCH),
-            gzip: get(header::ACCEPT_ENCODING).is_some_and(|value| takes_gzip(&value)),
+            matches: list(header::IF_MATCH),
+            none_match: list(header::IF_NONE_MATCH),
+            gzip: list(header::ACCEPT_ENCODING).is_some_and(|value| takes_gzip(&value)),
         }
     }
 }
@@ -251,7 +267,8 @@ fn takes_gzip(value: &str) -> bool {
             .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
         // A weight of zero is a refusal: 0, 0.0, 0.00, 0.000.
         let refused = parts.any(|weight| {
-            weight.strip_prefix("q=").is_some_and(|q| {
+            let weight = weight.strip_prefix("q=").or(weight.strip_prefix("Q="));
+            weight.is_some_and(|q| {
                 q.starts_with('0') && !q.contains(['1', '2', '3', '4', '5', '6', '7', '8', '9'])
             })
         });
@@ -259,13 +276,13 @@ fn takes_gzip(value: &str) -> bool {
     })
 }
 
-/// Whether `If-None-Match` names a tag (RFC 9110, 13.1.2: the comparison is weak).
-fn names(tags: &str, tag: &str) -> bool {
-    tags == "*"
-        || tags
-            .split(',')
-            .map(str::trim)
-            .any(|other| other.strip_prefix("W/").unwrap_or(other) == tag)
+/// Whether a list names a tag. For `If-None-Match` weak ones count (RFC 9110, 13.1.2), for
+/// `If-Match` they do not (13.1.1).
+fn names(tags: &str, tag: &str, weak: bool) -> bool {
+    tags.split(',').map(str::trim).any(|other| {
+        let strong = other.strip_prefix("W/").filter(|_| weak);
+        other == "*" || strong.unwrap_or(other) == tag
+    })
 }
 
 /// What is in a file.

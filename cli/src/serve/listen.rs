@@ -1,7 +1,7 @@
 //! Where to listen, and what to call it.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
 use anyhow::{Context, Result, bail};
 
@@ -48,9 +48,28 @@ fn parse(text: &str) -> Result<SocketAddr> {
     found.with_context(|| format!("--listen {text}: neither HOST:PORT nor a port"))
 }
 
+/// An address that a browser of this machine can open: all of the machine's is none.
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn address_that_is_printed_can_be_opened() {
+        let printed = |text: &str| reachable(text.parse().unwrap()).to_string();
+        assert_eq!(printed("0.0.0.0:80"), "127.0.0.1:80");
+        assert_eq!(printed("[::]:80"), "[::1]:80");
+        assert_eq!(printed("192.0.2.7:80"), "192.0.2.7:80");
+    }
 
     #[test]
     fn addresses_are_a_port_or_host_and_port() {

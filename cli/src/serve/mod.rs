@@ -40,7 +40,7 @@ pub fn command(args: ServeArgs) -> Result<()> {
         None => (own(&options, &args)?, Some(own_policy)),
     };
     let folder = Folder::open(&dir).with_context(|| format!("cannot serve {}", dir.display()))?;
-    let url = format!("http://{address}/");
+    let url = format!("http://{}/", listen::reachable(address));
     if !address.ip().is_loopback() {
         options.progress.warn(
             "browsers give pages of other machines no place to keep a disk in, unless they come \

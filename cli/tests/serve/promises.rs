@@ -145,6 +145,7 @@ fn text_is_packed_for_who_takes_it_and_nothing_else_is() {
         ("/virtarium.js", &[][..]),
         ("/virtarium.js", &["Accept-Encoding: gzip;q=0"]),
         ("/virtarium.js", &["Accept-Encoding: gzip; q=0.000"]),
+        ("/virtarium.js", &["Accept-Encoding: gzip;Q=0"]),
         ("/virtarium.js", &["Accept-Encoding: xgzip"]),
         (
             "/virtarium.js",
@@ -248,6 +249,10 @@ fn what_a_cache_has_is_not_sent_again() {
         }
         let other = server.get(path, &[encoding, "If-None-Match: \"x\""]);
         assert_eq!(other.status, 200);
+        // Two lines are one list (RFC 9110, 5.3).
+        let second = format!("If-None-Match: {tag}");
+        let lines = [encoding, "If-None-Match: \"x\"", &second];
+        assert_eq!(server.get(path, &lines).status, 304);
         let mut bytes = fs::read(dir.path().join(&path[1..])).unwrap();
         bytes[0] ^= 1;
         write(dir.path(), &path[1..], &bytes);
@@ -255,6 +260,33 @@ fn what_a_cache_has_is_not_sent_again() {
         assert_eq!(changed.status, 200);
         assert_ne!(changed.header("etag"), tag);
     }
+}
+
+#[test]
+fn another_file_than_the_one_asked_for_is_refused() {
+    let dir = page();
+    let server = Server::start(dir.path(), &[]);
+    let tag = server.get("/large.img", &[]).header("etag").to_owned();
+    let weak = format!("W/{tag}");
+    for (tags, status) in [
+        (&*tag, 206),
+        ("*", 206),
+        (&format!("\"x\", {tag}"), 206),
+        ("\"x\"", 412),
+        // RFC 9110, 13.1.1: the comparison is strong.
+        (&weak, 412),
+    ] {
+        let condition = format!("If-Match: {tags}");
+        let answer = server.get("/large.img", &["Range: bytes=0-9", &condition]);
+        assert_eq!(answer.status, status, "{tags}");
+    }
+    // It comes before the other condition.
+    let both = [
+        "If-Match: \"x\"".to_owned(),
+        format!("If-None-Match: {tag}"),
+    ];
+    let answer = server.get("/large.img", &[&both[0], &both[1]]);
+    assert_eq!(answer.status, 412);
 }
 
 #[test]
@@ -276,7 +308,7 @@ fn pages_of_other_origins_may_ask() {
     );
     assert_eq!(answer.header("access-control-allow-methods"), "GET, HEAD");
     let allowed = answer.header("access-control-allow-headers");
-    for name in ["range", "if-range", "if-none-match"] {
+    for name in ["range", "if-range", "if-match", "if-none-match"] {
         assert!(allowed.split(", ").any(|other| other == name), "{name}");
     }
 }
