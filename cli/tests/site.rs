@@ -65,6 +65,10 @@ fn a_site_is_what_its_machine_files_say_and_is_written_once() {
         assert_eq!(
             (bytes.len() as u64, Sha256::of(&bytes)),
             (file.size, file.sha256)
+    // What is written to /root is kept.
+    assert_eq!(machine.disks.len(), 1);
+    assert_eq!(machine.disks[0].size.as_deref(), Some("64M"));
+    assert!(machine.append.ends_with(" virtarium.home=/dev/vda"));
         );
     }
     let sources = fs::read_to_string(machines.join(machine.sources.unwrap())).unwrap();

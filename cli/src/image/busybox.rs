@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use super::cache::write_atomically;
 use super::cpio::Archive;
 use super::deb::{Deb, clean, read_entry};
+use super::home;
 use super::kernel::{self, Module};
 use super::recipe;
 use super::store::Inputs;
@@ -62,6 +63,8 @@ fn initramfs(busybox: &[u8], modules: &[Module]) -> Result<Vec<u8>> {
     archive.directory("root", 0o700)?;
     archive.file("etc/inittab", 0o644, recipe::BUSYBOX_INITTAB.1.as_bytes())?;
     archive.file("etc/profile", 0o644, recipe::BUSYBOX_PROFILE.1.as_bytes())?;
+    archive.file("etc/home", 0o755, recipe::BUSYBOX_HOME.1.as_bytes())?;
+    archive.file("lib/virtarium/home.ext4", 0o644, &home::image())?;
     archive.file("etc/passwd", 0o644, b"root::0:0:root:/root:/bin/sh\n")?;
     archive.file("etc/group", 0o644, b"root:x:0:\n")?;
     archive.link("etc/mtab", "/proc/mounts")?;

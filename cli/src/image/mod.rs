@@ -27,6 +27,7 @@ pub mod digest;
 pub mod exchange;
 pub mod ext4;
 pub mod firmware;
+pub mod home;
 pub mod http;
 pub mod index;
 pub mod kernel;
@@ -133,6 +134,7 @@ const BUSYBOX: Recipe = Recipe {
     texts: &[
         recipe::MODULES,
         recipe::BUSYBOX_INIT,
+        recipe::BUSYBOX_HOME,
         recipe::BUSYBOX_INITTAB,
         recipe::BUSYBOX_PROFILE,
     ],
@@ -176,6 +178,7 @@ const SMALL: Recipe = Recipe {
     inputs: &["busybox"],
     texts: &[
         recipe::BUSYBOX_INIT,
+        recipe::BUSYBOX_HOME,
         recipe::BUSYBOX_INITTAB,
         recipe::BUSYBOX_PROFILE,
     ],

@@ -24,6 +24,7 @@ texts! {
     MODULES = "kernel/modules", "Modules of the initramfs in load order.";
     BUSYBOX_INIT = "busybox/init", "First process of the initramfs.";
     BUSYBOX_INITTAB = "busybox/inittab", "What busybox's init starts.";
+    BUSYBOX_HOME = "busybox/home", "Puts /root on a disk.";
     BUSYBOX_PROFILE = "busybox/profile", "Profile of the shell.";
     DEBIAN_FILES = "debian/files.toml", "Files of the Debian system that no package brings.";
     DEBIAN_SECOND_STAGE = "debian/second-stage", "Configures the packages, in the machine.";

@@ -7,6 +7,10 @@ use crate::image::{self, Guest, Options};
 /// Names of the guests.
 pub const NAMES: [&str; 3] = ["small", "busybox", "debian"];
 
+/// The disk of a guest that has none of its own: its name, and the size of the file system that
+/// the guest writes to it.
+pub const HOME: (&str, &str) = ("home", "64M");
+
 /// What a page has to know of a guest that the guest's files do not say.
 pub struct Profile {
     /// Its name.
@@ -44,13 +48,18 @@ pub const PROFILES: [Profile; 3] = [
 
 impl Profile {
     /// The kernel's command line: the terminal is the first virtio console, and the second has
-    /// the shell for programs.
+    /// the shell for programs. A guest that has no disk of its own keeps what is in `/root` on
+    /// [`HOME`].
     pub fn append(&self, guest: &Guest) -> String {
         let terminal = self.first_console;
         let line = guest
             .append
             .replace("console=ttyS0", &format!("console=hvc{terminal}"));
-        format!("{line} virtarium.agent=hvc{}", terminal + 1)
+        let home = match guest.disk {
+            Some(_) => "",
+            None => " virtarium.home=/dev/vda",
+        };
+        format!("{line} virtarium.agent=hvc{}{home}", terminal + 1)
     }
 }
 
@@ -107,21 +116,28 @@ mod tests {
 
     #[test]
     fn consoles_are_named_as_the_kernel_names_them() {
-        let guest = Guest {
+        let mut guest = Guest {
             bios: None,
             kernel: "k".into(),
             initrd: None,
             disk: None,
-            append: "console=ttyS0 quiet root=/dev/vda".to_owned(),
+            append: "console=ttyS0 quiet".to_owned(),
             memory: 0,
         };
-        let line = |n: usize| PROFILES[n].append(&guest);
+        let line = |n: usize, guest: &Guest| PROFILES[n].append(guest);
+        let home = "virtarium.home=/dev/vda";
         assert_eq!(
-            line(0),
-            "console=hvc1 quiet root=/dev/vda virtarium.agent=hvc2"
+            line(0, &guest),
+            format!("console=hvc1 quiet virtarium.agent=hvc2 {home}")
         );
         assert_eq!(
-            line(1),
+            line(1, &guest),
+            format!("console=hvc0 quiet virtarium.agent=hvc1 {home}")
+        );
+        guest.disk = Some("d".into());
+        guest.append.push_str(" root=/dev/vda");
+        assert_eq!(
+            line(2, &guest),
             "console=hvc0 quiet root=/dev/vda virtarium.agent=hvc1"
         );
     }

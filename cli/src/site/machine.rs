@@ -74,7 +74,11 @@ pub struct DiskRef {
     /// Name, unique within the machine.
     pub name: String,
     /// Manifest of an image in chunks.
-    pub manifest: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// Size of an empty disk, such as `64M`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
 }
 
 /// A line of `index.json`.

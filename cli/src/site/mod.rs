@@ -82,13 +82,18 @@ fn add(folder: &mut Folder, profile: &Profile, guest: &Guest) -> Result<MachineF
         Some(path) => Some(folder.put_by_hash(&format!("{name}'s initrd"), path)?),
         None => None,
     };
-    let mut disks = Vec::new();
-    if let Some(disk) = &guest.disk {
-        disks.push(DiskRef {
+    let disk = match &guest.disk {
+        Some(disk) => DiskRef {
             name: "root".to_owned(),
-            manifest: folder.put_disk(name, disk)?,
-        });
-    }
+            manifest: Some(folder.put_disk(name, disk)?),
+            size: None,
+        },
+        None => DiskRef {
+            name: guests::HOME.0.to_owned(),
+            manifest: None,
+            size: Some(guests::HOME.1.to_owned()),
+        },
+    };
     Ok(MachineFile {
         virtarium: machine::VERSION,
         title: profile.title.to_owned(),
@@ -97,7 +102,7 @@ fn add(folder: &mut Folder, profile: &Profile, guest: &Guest) -> Result<MachineF
         append: profile.append(guest),
         kernel,
         initrd,
-        disks,
+        disks: vec![disk],
         consoles: 2,
         agent: Some(1),
         rng: true,

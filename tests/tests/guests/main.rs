@@ -4,6 +4,7 @@ mod agent;
 mod console;
 mod crashes;
 mod debian;
+mod home;
 mod linux;
 mod reboot;
 mod small;

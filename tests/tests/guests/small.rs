@@ -41,6 +41,13 @@ pub fn config(test: &str) -> Option<MachineConfig> {
     Some(config_with(&options, "small"))
 }
 
+/// The guest's machine, where its kernel was compiled already.
+pub fn at_hand() -> Option<MachineConfig> {
+    let options = options();
+    let missing = image::needs_compiling(&options, "small").expect("the cache");
+    (!missing).then(|| config_with(&options, "small"))
+}
+
 #[test]
 fn the_small_kernel_serves_every_device_without_modules() {
     let Some(config) = config("the small kernel's shell") else {

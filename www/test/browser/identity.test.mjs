@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 
 import { WWW, inBrowsers } from "./harness.mjs";
-import { addChunks, addMachine, boot, dispose, machineFile, openPage, serveSite } from "./machine.mjs";
+import { addChunks, addMachine, boot, dispose, machineFile, openPage, serveSite, withoutHome } from "./machine.mjs";
 import { nativeDigests, unpacked } from "./native.mjs";
 
 /**
@@ -31,7 +31,7 @@ inBrowsers("identity", (it) => {
     async (session) => {
       const site = await serveSite(session);
       const file = machineFile(CASE.guest);
-      const append = `${file.append} virtarium.run="${CASE.command}"`;
+      const append = `${withoutHome(file.append)} virtarium.run="${CASE.command}"`;
       const disks = [{ name: "data", manifest: addChunks(site, "data", image()) }];
       const machine = addMachine(site, { ...file, append, disks });
       native ??= nativeDigests({

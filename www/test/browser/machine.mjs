@@ -27,6 +27,9 @@ export function guest() {
   return name;
 }
 
+/** A kernel's command line without the disk of /root. @param {string} append */
+export const withoutHome = (append) => append.replace(/ virtarium\.home=\S+/, "");
+
 /** The machine file of that guest, or of another one. @returns {any} */
 export function machineFile(name = guest()) {
   return JSON.parse(readFileSync(path.join(SITE, `machines/${name}.json`), "utf8"));
@@ -56,7 +59,10 @@ export async function serveSite(session, { at = "/" } = {}) {
  * @param {string} [name]
  */
 export function addMachine(site, changes, name = "test") {
-  const file = JSON.stringify({ ...machineFile(), ...changes });
+  const own = machineFile();
+  // The guest takes its own disk for /root; those of a test are the test's.
+  if ("disks" in changes) own.append = withoutHome(own.append);
+  const file = JSON.stringify({ ...own, ...changes });
   site.files.set(`/machines/${name}.json`, file);
   return `machines/${name}.json`;
 }

@@ -139,6 +139,19 @@ inBrowsers("page", (it) => {
     took(`from the click to the prompt of Debian's stock kernel in ${session.name}`, milliseconds);
   });
 
+  it("what_a_person_wrote_is_there_after_a_reload", async (session) => {
+    const site = await serveSite(session);
+    const page = await session.tab();
+    await page.goto(`${site.origin}/`);
+    await start(page);
+    const write = "cd && pwd && echo kept > file && sync";
+    assert.deepEqual(await inElement(page, write), { code: 0, output: "/root\n" });
+    await page.reload();
+    await start(page);
+    assert.deepEqual(await inElement(page, "cat /root/file"), { code: 0, output: "kept\n" });
+    await session.picture(page, "page-reloaded");
+  });
+
   it("it_runs_under_the_strictest_policy", async (session) => {
     // A browser asks for it by itself.
     session.expect(/favicon/);
