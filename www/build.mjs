@@ -4,10 +4,11 @@
 //   worker.js      what runs in the machine's worker
 //   virtarium.wasm a copy of --wasm
 //   index.html, page.js, page.css, icon.js   the page of `virtarium serve` and `virtarium site`
-//   *.LEGAL.txt    the licences of what is bundled
+//   LICENSE-*, THIRD-PARTY.txt   our licences, and those of what others wrote in it
 //
 // --bindgen FILE   the module of wasm-bindgen's that src/worker imports as "virtarium-wasm"
 // --worker FILE    another worker (the tests have one)
+// --notices FILE   the licences of what is in --wasm, for THIRD-PARTY.txt
 // --single         also virtarium.single.js, with the worker inside
 // --npm DIR        also the folder of the npm package
 // --dev            readable, with source maps
@@ -51,6 +52,7 @@ const { values } = parseArgs({
     out: { type: "string" },
     wasm: { type: "string" },
     bindgen: { type: "string" },
+    notices: { type: "string" },
     worker: { type: "string", default: at("src/worker/worker.js") },
     npm: { type: "string" },
     single: { type: "boolean", default: false },
@@ -63,6 +65,8 @@ if (!values.out) {
 }
 /** `virtarium serve` and `virtarium site` give these out as they are. */
 const PAGE = ["index.html", "page.js", "page.css", "icon.js"];
+const LICENCES = ["LICENSE-MIT", "LICENSE-APACHE"];
+const THIRD_PARTY = "THIRD-PARTY.txt";
 const out = path.resolve(values.out);
 const npm = values.npm && path.resolve(values.npm);
 if (!(await exists(values.worker))) {
@@ -82,19 +86,47 @@ const common = {
   target: ["es2022"],
   minify: !values.dev,
   sourcemap: values.dev,
-  legalComments: "linked",
+  legalComments: "none",
+  banner: { js: `/*! Licences: ${THIRD_PARTY} */` },
+  metafile: true,
   charset: "utf8",
   logLevel: "warning",
   absWorkingDir: here,
   plugins: [styles, ...(values.bindgen ? [bindgen(values.bindgen)] : [])],
 };
 
-await esbuild.build({ ...common, entryPoints: [values.worker], outfile: path.join(out, "worker.js") });
-await esbuild.build({ ...common, entryPoints: [at("src/element.js")], outfile: path.join(out, "virtarium.js") });
+const built = [
+  await esbuild.build({ ...common, entryPoints: [values.worker], outfile: path.join(out, "worker.js") }),
+  await esbuild.build({ ...common, entryPoints: [at("src/element.js")], outfile: path.join(out, "virtarium.js") }),
+];
+await fs.writeFile(path.join(out, THIRD_PARTY), await thirdParty(built.flatMap(({ metafile }) => Object.keys(metafile.inputs))));
+for (const file of LICENCES) await fs.copyFile(at("..", file), path.join(out, file));
 if (values.single) await single(path.join(out, "virtarium.single.js"));
 for (const file of PAGE) await fs.copyFile(at("page", file), path.join(out, file));
 if (values.wasm) await fs.copyFile(values.wasm, path.join(out, "virtarium.wasm"));
 if (npm) await npmPackage(npm);
+
+/**
+ * What others wrote in the page, with their licences.
+ * @param {string[]} inputs The files that were bundled.
+ */
+async function thirdParty(inputs) {
+  const packages = new Set(inputs.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []));
+  const parts = [
+    `What others wrote in this page, and its licences.
+
+Virtarium itself is under MIT or Apache-2.0, as you like: ${LICENCES.join(", ")}.`,
+  ];
+  for (const folder of [...packages].sort()) {
+    const { name, version, license } = JSON.parse(await fs.readFile(at(folder, "package.json"), "utf8"));
+    const files = (await fs.readdir(at(folder))).filter((file) => /^(licen[sc]e|notice|copying)/i.test(file));
+    if (files.length === 0) throw new Error(`${name} has no file with its licence`);
+    const texts = await Promise.all(files.map((file) => fs.readFile(at(folder, file), "utf8")));
+    parts.push(`==== virtarium.js: ${name} ${version}: ${license} ====`, ...texts.map((text) => text.trim()));
+  }
+  if (values.notices) parts.push((await fs.readFile(values.notices, "utf8")).trim());
+  return `${parts.join("\n\n")}\n`;
+}
 
 /**
  * Whether a folder may be replaced by a package: it is not there, empty, or one that was made here.
@@ -151,11 +183,9 @@ async function npmPackage(dir) {
   });
   for (const file of ["worker.js", "virtarium.js", "virtarium.wasm"]) {
     if (await exists(path.join(out, file))) await fs.copyFile(path.join(out, file), path.join(dir, file));
-    const legal = `${file}.LEGAL.txt`;
-    if (await exists(path.join(out, legal))) await fs.copyFile(path.join(out, legal), path.join(dir, legal));
   }
   for (const file of ["index.d.ts", "element.d.ts", "react.d.ts"]) await fs.copyFile(at("types", file), path.join(dir, file));
-  for (const file of ["LICENSE-MIT", "LICENSE-APACHE"]) await fs.copyFile(at("..", file), path.join(dir, file));
+  for (const file of [...LICENCES, THIRD_PARTY]) await fs.copyFile(path.join(out, file), path.join(dir, file));
   await fs.copyFile(at("README.md"), path.join(dir, "README.md"));
   await fs.writeFile(path.join(dir, "custom-elements.json"), `${JSON.stringify(await elementManifest(), null, 2)}\n`);
   const { name, version, description, license, type, dependencies } = JSON.parse(await fs.readFile(at("package.json"), "utf8"));

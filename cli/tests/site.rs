@@ -11,7 +11,15 @@ use flate2::read::GzDecoder;
 use virtarium::image::digest::Sha256;
 use virtarium::site::machine::{Encoding, Entry, MachineFile};
 
-const PAGE: [&str; 4] = ["index.html", "virtarium.js", "worker.js", "virtarium.wasm"];
+const PAGE: [&str; 7] = [
+    "index.html",
+    "virtarium.js",
+    "worker.js",
+    "virtarium.wasm",
+    "LICENSE-MIT",
+    "LICENSE-APACHE",
+    "THIRD-PARTY.txt",
+];
 
 fn write(page: &Path, site: &Path) {
     let status = Command::new(env!("CARGO_BIN_EXE_virtarium"))
@@ -57,6 +65,10 @@ fn a_site_is_what_its_machine_files_say_and_is_written_once() {
     let machine: MachineFile = serde_json::from_slice(&machine).unwrap();
     assert_eq!(machine.title, index[0].title);
     assert!(machine.agent < Some(machine.consoles));
+    // What is written to /root is kept.
+    assert_eq!(machine.disks.len(), 1);
+    assert_eq!(machine.disks[0].size.as_deref(), Some("64M"));
+    assert!(machine.append.ends_with(" virtarium.home=/dev/vda"));
     for file in [&machine.kernel, machine.initrd.as_ref().unwrap()] {
         assert_eq!(file.encoding, Some(Encoding::Gzip));
         let packed = fs::File::open(machines.join(&file.url)).unwrap();
@@ -65,15 +77,16 @@ fn a_site_is_what_its_machine_files_say_and_is_written_once() {
         assert_eq!(
             (bytes.len() as u64, Sha256::of(&bytes)),
             (file.size, file.sha256)
-    // What is written to /root is kept.
-    assert_eq!(machine.disks.len(), 1);
-    assert_eq!(machine.disks[0].size.as_deref(), Some("64M"));
-    assert!(machine.append.ends_with(" virtarium.home=/dev/vda"));
         );
     }
     let sources = fs::read_to_string(machines.join(machine.sources.unwrap())).unwrap();
     // What the kernel is made of, the shell, and what the shell is linked with.
-    for source in ["| linux | ", "| busybox | ", "| glibc | "] {
+    for source in [
+        "| linux | ",
+        "| busybox | ",
+        "| glibc | ",
+        "(THIRD-PARTY.txt)",
+    ] {
         assert!(sources.contains(source), "{source} in {sources}");
     }
 

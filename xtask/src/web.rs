@@ -14,6 +14,10 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::process::{self, cargo};
 use crate::{setup, workspace};
 
+mod notices;
+
+/// The crate of the module.
+const PACKAGE: &str = "virtarium-wasm";
 /// The name of the bindings.
 const BINDINGS: &str = "virtarium_wasm";
 /// What a page downloads before the guest's image.
@@ -57,6 +61,9 @@ pub fn run(options: &Options) -> Result<()> {
     let www = workspace::root().join("www");
     let bindings = www.join("wasm");
     bind(&module, &bindings)?;
+    let licences = bindings.join("notices.txt");
+    fs::write(&licences, notices::of(PACKAGE)?)
+        .with_context(|| format!("cannot write {}", licences.display()))?;
     let mut module = bindings.join(format!("{BINDINGS}_bg.wasm"));
     if !options.dev {
         module = optimise(&www, &module)?;
@@ -67,6 +74,8 @@ pub fn run(options: &Options) -> Result<()> {
         .arg(&out)
         .arg("--wasm")
         .arg(&module)
+        .arg("--notices")
+        .arg(&licences)
         .arg("--bindgen")
         .arg(bindings.join(format!("{BINDINGS}.js")));
     if let Some(npm) = &npm {
@@ -97,7 +106,7 @@ fn compile() -> Result<PathBuf> {
     command.args([
         "build",
         "--package",
-        "virtarium-wasm",
+        PACKAGE,
         "--target",
         setup::WASM,
         "--profile",

@@ -56,6 +56,9 @@ pub fn write(options: &Options, content: &Content, dir: &Path) -> Result<(u64, u
         folder.put(path, bytes)?;
     }
     let mut sources = Sources::default();
+    if page.iter().any(|(path, _)| path == sources::THIRD_PARTY) {
+        sources.add_third_party();
+    }
     let mut index = Vec::new();
     for profile in chosen {
         let guest = image::guest(options, profile.name)?;

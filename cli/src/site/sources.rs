@@ -12,6 +12,8 @@ use crate::image::lock::Package;
 
 /// Name of the file.
 pub const FILE: &str = "SOURCES.md";
+/// The file of the page with the licences of what others wrote in it.
+pub const THIRD_PARTY: &str = "THIRD-PARTY.txt";
 /// What a control file may have.
 const MAX_CONTROL: u64 = 1 << 20;
 
@@ -25,6 +27,8 @@ pub struct Sources {
     packages: BTreeMap<Source, (String, Vec<String>)>,
     /// More files that say what something was made of.
     notices: Vec<String>,
+    /// Whether the page has [`THIRD_PARTY`].
+    third_party: bool,
 }
 
 impl Sources {
@@ -54,6 +58,11 @@ impl Sources {
         self.notices.push(path);
     }
 
+    /// Says that the page has [`THIRD_PARTY`].
+    pub fn add_third_party(&mut self) {
+        self.third_party = true;
+    }
+
     /// The text of the file.
     pub fn to_text(&self) -> String {
         let mut text = String::from(
@@ -81,8 +90,16 @@ impl Sources {
         }
         text.push_str(
             "\nThe first process of the initial RAM file systems, and the page with what it runs, \
-             belong to Virtarium\nand are under MIT or Apache-2.0, as you like.\n",
+             belong to Virtarium\nand are under MIT or Apache-2.0, as you like.",
         );
+        if self.third_party {
+            let _ = write!(
+                text,
+                " Scripts and module of the page have parts\nthat others wrote: \
+                 [{THIRD_PARTY}]({THIRD_PARTY}) has their names and licences."
+            );
+        }
+        text.push('\n');
         text
     }
 }
@@ -221,5 +238,9 @@ mod tests {
             );
         }
         assert!(text.contains("](sources/small/SOURCE)"), "{text}");
+        assert!(!text.contains(THIRD_PARTY), "{text}");
+        sources.add_third_party();
+        let text = sources.to_text();
+        assert!(text.contains("](THIRD-PARTY.txt)"), "{text}");
     }
 }

@@ -21,8 +21,9 @@ const read = (name) => fs.readFileSync(path.join(dir, name), "utf8");
 before(async () => {
   dir = fs.mkdtempSync(path.join(os.tmpdir(), "virtarium-package-"));
   fs.writeFileSync(path.join(dir, "some.wasm"), "wasm");
+  fs.writeFileSync(path.join(dir, "notices.txt"), "==== a crate ====\n");
   await run(process.execPath, [path.join(WWW, "build.mjs"), "--out", path.join(dir, "web"), "--npm", path.join(dir, "npm"), "--single",
-    "--wasm", path.join(dir, "some.wasm"), "--worker", path.join(WWW, "test/mock-worker.js")]);
+    "--wasm", path.join(dir, "some.wasm"), "--notices", path.join(dir, "notices.txt"), "--worker", path.join(WWW, "test/mock-worker.js")]);
   const { stdout } = await run("npm", ["pack", "--dry-run", "--json"], { cwd: path.join(dir, "npm") });
   packed = JSON.parse(stdout)[0].files.map((file) => file.path).sort();
   // The folder of an application that has installed the package, and nothing that is not in it.
@@ -34,9 +35,17 @@ before(async () => {
 after(() => fs.rmSync(dir, { recursive: true }));
 
 test("a page has its files, and the licences of what is bundled", () => {
-  assert.deepEqual(fs.readdirSync(path.join(dir, "web")).sort(), ["icon.js", "index.html", "page.css", "page.js", "virtarium.js", "virtarium.js.LEGAL.txt",
-    "virtarium.single.js", "virtarium.single.js.LEGAL.txt", "virtarium.wasm", "worker.js"]);
-  assert.match(read("web/virtarium.js.LEGAL.txt"), /xterm\.js authors/);
+  assert.deepEqual(fs.readdirSync(path.join(dir, "web")).sort(), ["LICENSE-APACHE", "LICENSE-MIT", "THIRD-PARTY.txt", "icon.js", "index.html", "page.css",
+    "page.js", "virtarium.js", "virtarium.single.js", "virtarium.wasm", "worker.js"]);
+  const text = read("web/THIRD-PARTY.txt");
+  const { dependencies } = JSON.parse(fs.readFileSync(path.join(WWW, "package.json"), "utf8"));
+  for (const [name, version] of Object.entries(dependencies)) {
+    const [, part] = text.split(`==== virtarium.js: ${name} ${version}: MIT ====`);
+    assert.match(part?.split("====")[0] ?? "", /Copyright[^]*Permission is hereby granted[^]*The above copyright notice/, name);
+  }
+  assert.match(text, /\n==== a crate ====\n$/);
+  assert.equal(read("npm/THIRD-PARTY.txt"), text);
+  for (const file of ["virtarium.js", "virtarium.single.js", "worker.js"]) assert.match(read(`web/${file}`), /Licences: THIRD-PARTY\.txt/);
 });
 
 test("a folder that is no package of ours is not replaced by one", async () => {
@@ -80,8 +89,8 @@ test("the single file carries the worker", () => {
 
 test("npm packs these files and no others", () => {
   assert.equal(JSON.parse(read("npm/package.json")).name, "virtarium");
-  assert.deepEqual(packed, ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "custom-elements.json", "element.d.ts",
-    "element.js", "index.d.ts", "index.js", "package.json", "react.d.ts", "virtarium.js", "virtarium.js.LEGAL.txt", "virtarium.wasm", "vm.js", "worker.js"]);
+  assert.deepEqual(packed, ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "THIRD-PARTY.txt", "custom-elements.json", "element.d.ts",
+    "element.js", "index.d.ts", "index.js", "package.json", "react.d.ts", "virtarium.js", "virtarium.wasm", "vm.js", "worker.js"]);
 });
 
 test("every export of the package is a file, and the API loads without a page", async () => {
