@@ -2,11 +2,25 @@
 // use it.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
 
 import { inBrowsers } from "./harness.mjs";
-import { booted, dispose, guest, openPage, output, serveSite, told, until } from "./machine.mjs";
+import {
+  booted,
+  checkExt4,
+  dispose,
+  exportDisk,
+  guest,
+  openPage,
+  output,
+  serveSite,
+  told,
+  until,
+} from "./machine.mjs";
+import { toRaw } from "./native.mjs";
 import { took } from "./notes.mjs";
 import { policy } from "./server.mjs";
 import { longestTask } from "./tasks.mjs";
@@ -150,6 +164,17 @@ inBrowsers("page", (it) => {
     await start(page);
     assert.deepEqual(await inElement(page, "cat /root/file"), { code: 0, output: "kept\n" });
     await session.picture(page, "page-reloaded");
+    // The program opens it over an image of zeros.
+    await page.evaluate(() => {
+      globalThis.vm = /** @type {any} */ (document.querySelector("virtarium-vm")).vm;
+      return globalThis.vm.stop();
+    });
+    const folder = mkdtempSync(path.join(tmpdir(), "virtarium-home-"));
+    session.defer(() => rmSync(folder, { recursive: true, force: true }));
+    const [overlay, manifest] = ["home.overlay", "zeros.txt"].map((name) => path.join(folder, name));
+    writeFileSync(overlay, await exportDisk(page, "home"));
+    writeFileSync(manifest, "virtarium-chunks 1\nsize 67108864\nchunk 262144\nencoding none\n- 256\n");
+    checkExt4(toRaw(manifest, overlay, `${overlay}.raw`));
   });
 
   it("it_runs_under_the_strictest_policy", async (session) => {
