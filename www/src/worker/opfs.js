@@ -2,6 +2,7 @@
 
 import { failure, isNamed } from "./failure.js";
 import { TAKEN, session } from "./lock.js";
+import { browser } from "./source/index.js";
 
 const FOLDER = "virtarium";
 /** How long another tab may take to let go of a file after it lost its lock. */
@@ -18,6 +19,8 @@ const PIECE = 1 << 20;
 const SLOTS = ["overlay", "overlay2"];
 const MARK = "current";
 const SECOND = "2";
+/** A cache with nothing in it: its name says that this origin has had a private file system. */
+const USED = "virtarium-opfs";
 /** What a browser says that has the functions and does not permit them here. */
 const REFUSED = ["SecurityError", "NotAllowedError", "NotSupportedError"];
 const NO_ROOM = "the browser has no room for the disk";
@@ -53,6 +56,7 @@ export class File {
         const root = await navigator.storage.getDirectory();
         const all = await root.getDirectoryHandle(FOLDER, { create: true });
         const folder = await all.getDirectoryHandle(fileName(persist), { create: true });
+        browser.caches()?.open(USED).catch(() => {});
         return new File(folder, fileName(disk));
       });
     } catch (error) {
@@ -60,6 +64,10 @@ export class File {
       // is kept elsewhere meanwhile would be an empty one, and gone when this one is back.
       const { cause } = /** @type {Error} */ (error);
       if (error instanceof TypeError || REFUSED.some((name) => isNamed(cause, name))) {
+        return null;
+      }
+      // Those of Safari give no reason. But they never had a file system either.
+      if (isNamed(cause, "UnknownError") && !(await browser.caches()?.has(USED).catch(() => false))) {
         return null;
       }
       throw error;

@@ -107,6 +107,8 @@ export function storage(kept) {
       };
     },
     /** @param {string} name */
+    has: async (name) => kept.has(name),
+    /** @param {string} name */
     delete: async (name) => kept.delete(name),
   };
 }

@@ -61,7 +61,7 @@ test("a_disk_is_kept_elsewhere_only_where_there_is_no_file_system", async (t) =>
   const database = new FakeDatabase().use(t);
   for (const [name, kind] of Object.entries({
     SecurityError: "indexeddb", NotAllowedError: "indexeddb", NotSupportedError: "indexeddb", TypeError: "indexeddb",
-    UnknownError: "storage", InvalidStateError: "storage", AbortError: "storage", QuotaExceededError: "quota",
+    UnknownError: "indexeddb", InvalidStateError: "storage", AbortError: "storage", QuotaExceededError: "quota",
   })) {
     const error = name === "TypeError" ? new TypeError("not a function") : refusal(name);
     browse(t, { opfs: new Opfs(), getDirectory: () => Promise.reject(error) });
@@ -71,6 +71,19 @@ test("a_disk_is_kept_elsewhere_only_where_there_is_no_file_system", async (t) =>
     await worker.dispose();
   }
   assert.ok(database.batches > 0);
+});
+
+test("an_error_without_a_reason_may_pass_where_there_was_a_file_system_before", async (t) => {
+  new FakeDatabase().use(t);
+  const opfs = new Opfs();
+  let open = async () => opfs.folder;
+  browse(t, { opfs, getDirectory: () => open() });
+  const { session: worker, create } = await session(t, { persist: "p" });
+  assert.equal((await create()).disks[0].kind, "opfs");
+  await worker.dispose();
+  open = () => Promise.reject(refusal("UnknownError"));
+  const { create: again } = await session(t, { persist: "p" });
+  assert.equal((await failure(again())).code, "storage");
 });
 
 /** @param {any[]} events */
