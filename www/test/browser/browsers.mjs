@@ -90,6 +90,8 @@ export async function launch(name, executablePath, { profile } = {}) {
     executablePath,
     headless: true,
     protocol: "webDriverBiDi",
+    // A call may wait for a boot: how long is for the test to say.
+    protocolTimeout: 0,
     userDataDir,
     args: name === "chromium" ? [...CHROMIUM, ...root] : [],
     ...(name === "firefox" && { extraPrefsFirefox: FIREFOX }),
