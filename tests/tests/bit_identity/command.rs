@@ -59,6 +59,8 @@ impl Identity {
         let files = guest(&options, &self.guest).expect("the guest");
         let profile = PROFILES.iter().find(|profile| profile.name == self.guest);
         let append = profile.expect("a page has it").append(&files);
+        // Its disk is not that of /root here, as in the browsers' test.
+        let append = append.replace(" virtarium.home=/dev/vda", "");
         let disk = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(disk.path(), image).expect("room for the image");
         let path = |path: std::path::PathBuf| path.into_os_string();
