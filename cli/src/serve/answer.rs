@@ -370,8 +370,9 @@ mod tests {
         let folder = Folder::open(dir.path()).unwrap();
         let policy = policy.map(|policy| HeaderValue::from_str(policy).unwrap());
         let site = Arc::new(Site::new(folder, policy));
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         let answer = runtime.block_on(site.answer(Request::new(())));
         assert_eq!(answer.status(), StatusCode::OK);
         let policy = answer.headers().get(header::CONTENT_SECURITY_POLICY)?;
