@@ -215,7 +215,7 @@ export class Vm extends EventTarget {
   suspend(): Promise<void>;
   resume(): Promise<void>;
   dispose(): Promise<void>;
-  whenReady(options?: Abortable): Promise<void>;
+  whenReady(options?: Abortable & { timeout?: number }): Promise<void>;
 
   resize(cols: number, rows: number, console?: number): Promise<void>;
   send(text: string | Uint8Array, options?: Abortable): Promise<void>;

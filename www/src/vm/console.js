@@ -119,6 +119,12 @@ export class VmConsole {
     this.#lives += 1;
   }
 
+  /** What was printed so far is of another guest: no `expect` takes it. */
+  forget() { this.#expecter.clear(); }
+
+  /** Nothing is printed before somebody starts the machine: who waits for something is told. @param {VmError} error */
+  off(error) { this.#expecter.fail(error); }
+
   /**
    * There is nothing more to come.
    * @param {VmError} [error]

@@ -3,7 +3,7 @@
 import { PROTOCOL } from "../protocol.js";
 import { Agent } from "./agent.js";
 import { VmConsole } from "./console.js";
-import { VmError, abortError, asVmError, throwIfAborted } from "./errors.js";
+import { VmError, abortError, asVmError, deadline, throwIfAborted } from "./errors.js";
 import { assets, startWorker } from "./launch.js";
 import { watchLife } from "./life.js";
 import { WorkerLink } from "./link.js";
@@ -244,27 +244,30 @@ export class Vm extends EventTarget {
   resume() { return this.#call("resume", []); }
 
   /**
-   * Resolves when the guest is at its prompt.
-   * @param {Waits} [options]
+   * Resolves when the guest is at its prompt; fails when the machine goes off before.
+   * @param {{timeout?: number, signal?: AbortSignal}} [options]
    * @returns {Promise<void>}
    */
-  whenReady({ signal } = {}) {
+  whenReady({ signal, timeout } = {}) {
+    const limit = deadline(signal, timeout);
     return new Promise((resolve, reject) => {
-      const look = () => {
+      const look = (/** @type {Event} */ event) => {
         if (this.#ready) finish(resolve);
-        else if (signal?.aborted) finish(() => reject(abortError(signal)));
+        else if (limit.signal.aborted) finish(() => reject(abortError(limit.signal)));
+        else if (event.type === "state" && this.#state === "off") finish(() => reject(new VmError("aborted", "the machine is off")));
         else if (this.#state === "crashed" || this.#state === "disposed") {
           finish(() => reject(this.#error ?? new VmError("aborted", "the machine was disposed of")));
         }
       };
       const finish = (/** @type {() => void} */ then) => {
         this.removeEventListener("state", look);
-        signal?.removeEventListener("abort", look);
+        limit.signal.removeEventListener("abort", look);
+        limit.done();
         then();
       };
       this.addEventListener("state", look);
-      signal?.addEventListener("abort", look);
-      look();
+      limit.signal.addEventListener("abort", look);
+      look(new Event("now"));
     });
   }
 
@@ -325,6 +328,7 @@ export class Vm extends EventTarget {
         return this.#fire("progress", event);
       case "reset":
         this.#rewind("the guest has restarted");
+        for (const console of this.consoles) console.forget();
         if (this.#state === "running") this.#set("booting");
         return;
       case "activity":
@@ -354,6 +358,9 @@ export class Vm extends EventTarget {
     if (state === "off") {
       this.#code = code;
       this.#rewind("the machine is off");
+      for (const console of this.consoles) console.off(new VmError("aborted", "the machine is off"));
+    } else if (this.#state === "off") {
+      for (const console of this.consoles) console.forget();
     }
     this.#set(state === "running" && !this.#ready ? "booting" : state);
     if (state === "off") this.#fire("exit", { code });

@@ -261,3 +261,26 @@ test("a reset of a paused machine leaves it paused, and not ready", async (t) =>
   worker.say("state", { state: "running" });
   assert.equal(vm.state, "booting");
 });
+
+test("nobody waits for the output of a machine that goes off, nor sees that of the guest before", async (t) => {
+  const { vm, worker } = await machine(t, { ready: "# " });
+  worker.say("state", { state: "running" });
+  worker.print("boot");
+  const waits = [vm.expect("# "), vm.whenReady()];
+  worker.say("state", { state: "off" });
+  for (const wait of waits) await assert.rejects(wait, { code: "aborted", message: /the machine is off/ });
+  // What was printed can still be looked at.
+  assert.equal((await vm.expect("boot", { timeout: 1000 })).text, "boot");
+  worker.print("last words");
+  const again = vm.whenReady();
+  worker.say("state", { state: "running" });
+  await assert.rejects(vm.expect("last words", { timeout: 20 }), { code: "aborted" });
+  worker.print("# ");
+  await again;
+  const next = vm.expect(/hello|# /, { timeout: 1000 });
+  assert.equal((await next).text, "# ");
+  worker.print("# ");
+  worker.say("reset");
+  await assert.rejects(vm.expect("# ", { timeout: 20 }), { code: "aborted" });
+  await assert.rejects(vm.whenReady({ timeout: 20 }), { code: "aborted" });
+});
