@@ -64,6 +64,7 @@ fn a_site_is_what_its_machine_files_say_and_is_written_once() {
     let machine = fs::read(machines.join(&index[0].url)).unwrap();
     let machine: MachineFile = serde_json::from_slice(&machine).unwrap();
     assert_eq!(machine.title, index[0].title);
+    assert_eq!(index[0].disks, !machine.disks.is_empty());
     assert!(machine.agent < Some(machine.consoles));
     // What is written to /root is kept.
     assert_eq!(machine.disks.len(), 1);

@@ -5,11 +5,11 @@ import "./virtarium.js";
 
 const INDEX = new URL("./machines/index.json", import.meta.url);
 
-/** @typedef {{name: string, title: string, url: string}} Entry */
+/** @typedef {{name: string, title: string, url: string, disks?: boolean}} Entry */
 
 /** @param {string} id */
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
-const vm = /** @type {HTMLElement & {src: string, persist: string, vm?: {disks: {kind: string}[]}}} */ (byId("vm"));
+const vm = /** @type {HTMLElement & {src: string, persist: string, vm?: {disks: {readonly: boolean}[]}}} */ (byId("vm"));
 
 /** @returns {Promise<Entry[]>} */
 async function machines() {
@@ -48,11 +48,25 @@ function shelf(name) {
   return `${name}-${(hash >>> 0).toString(16).padStart(8, "0")}`;
 }
 
-/** @param {string} machine the machine file's address */
-function showEmbed(machine) {
+/**
+ * Says where files are: before the machine is there by what the list knows of it.
+ * @param {boolean|undefined} disks
+ */
+function showStorage(disks) {
+  byId("files").hidden = disks === undefined;
+  byId("storage").hidden = !disks;
+  byId("memory-only").hidden = disks !== false;
+}
+
+/**
+ * @param {string} machine the machine file's address
+ * @param {string} persist the name that its disks are kept by; empty where it has none
+ */
+function showEmbed(machine, persist) {
   const quote = (/** @type {string} */ text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
   const script = new URL("./virtarium.js", import.meta.url).href;
-  const text = `<script type="module" src="${quote(script)}"></script>\n<virtarium-vm src="${quote(machine)}"></virtarium-vm>`;
+  const kept = persist && ` persist="${quote(persist)}"`;
+  const text = `<script type="module" src="${quote(script)}"></script>\n<virtarium-vm src="${quote(machine)}"${kept}></virtarium-vm>`;
   byId("embed").textContent = text;
   byId("copy").addEventListener("click", async () => {
     try {
@@ -82,14 +96,13 @@ try {
   vm.persist = shelf(chosen.name);
   vm.src = url;
   showChooser(list, chosen);
-  showEmbed(url);
+  showEmbed(url, chosen.disks === false ? "" : vm.persist);
+  showStorage(chosen.disks);
 } catch (error) {
   trouble(`The list of machines, ${INDEX.href}, cannot be used: ${/** @type {Error} */ (error).message}.`);
 }
 
 vm.addEventListener("vm-state", () => {
   const disks = vm.vm?.disks;
-  if (!disks) return;
-  byId("storage").hidden = disks.length === 0;
-  byId("memory-only").hidden = disks.length > 0;
+  if (disks) showStorage(disks.some((disk) => !disk.readonly));
 });

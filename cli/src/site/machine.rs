@@ -90,4 +90,6 @@ pub struct Entry {
     pub title: String,
     /// The machine file, relative to the index.
     pub url: String,
+    /// Whether it has disks, which a page can keep.
+    pub disks: bool,
 }

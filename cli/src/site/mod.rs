@@ -70,6 +70,7 @@ pub fn write(options: &Options, content: &Content, dir: &Path) -> Result<(u64, u
             name: profile.name.to_owned(),
             title: profile.title.to_owned(),
             url,
+            disks: !machine.disks.is_empty(),
         });
     }
     folder.put(sources::FILE, sources.to_text().as_bytes())?;

@@ -491,7 +491,7 @@ for (const which of found) {
       const { page } = await open(t, null, { path: "/?machine=second" });
       await until(page, () => document.getElementById("embed").textContent);
       assert.equal(await page.evaluate(() => document.querySelector("nav [aria-current]").textContent), "Second Linux");
-      assert.match(await page.evaluate(() => document.getElementById("embed").textContent), /^<script type="module" src="http.*\/virtarium.js"><\/script>\n<virtarium-vm src="http.*\/machines\/second.json"><\/virtarium-vm>$/);
+      assert.match(await page.evaluate(() => document.getElementById("embed").textContent), /^<script type="module" src="http.*\/virtarium.js"><\/script>\n<virtarium-vm src="http.*\/machines\/second.json" persist="second-[0-9a-f]{8}"><\/virtarium-vm>$/);
       await start(page);
       assert.match(await page.evaluate(() => vm.persist), /^second-[0-9a-f]{8}$/);
     });

@@ -346,6 +346,25 @@ for (const which of found) {
       assert.notEqual(await name("/~alice/index.html?machine=second"), alice);
     });
 
+    test("the page of a site says before the start whether files stay, and embeds a disk with its name", async (t) => {
+      const file = `${dir}/machines/index.json`;
+      const list = fs.readFileSync(file, "utf8");
+      t.after(() => fs.writeFileSync(file, list));
+      for (const [disks, seen] of [[true, "storage"], [false, "memory-only"], [undefined, ""]]) {
+        fs.writeFileSync(file, JSON.stringify([{ name: "test", title: "Test Linux", url: "test.json", disks }]));
+        const { page, shot } = await open(t, null, { path: "/" });
+        await until(page, () => document.getElementById("embed").textContent !== "");
+        const said = () => page.evaluate(() => [...document.querySelectorAll("#files p")].filter((p) => p.checkVisibility()).map((p) => p.id).join());
+        assert.equal(await said(), seen);
+        assert.equal(await page.evaluate(() => document.querySelector("#files h2").checkVisibility()), disks !== undefined);
+        const embed = await page.evaluate(() => document.getElementById("embed").textContent.match(/ persist="(.*)"/)?.[1]);
+        assert.equal(embed, disks === false ? undefined : await page.evaluate(() => vm.persist));
+        await shot(`page-disks-${disks}`);
+        await start(page);
+        assert.equal(await said(), "storage", "what the machine has counts");
+      }
+    });
+
     // Some browsers lay the keyboard over the page, others make the window smaller.
     for (const [name, size, height, over] of [
       ["over the page", { width: 390, height: 844 }, 480, true], ["in a smaller window", { width: 390, height: 844 }, 480, false],
