@@ -223,6 +223,14 @@ impl Machine {
         Ok(())
     }
 
+    /// Whether the guest waits for a chunk, which otherwise was read ahead.
+    #[wasm_bindgen(js_name = isDemanded)]
+    #[must_use]
+    pub fn is_demanded(&self, disk: usize, chunk: u32) -> bool {
+        let plugged = self.host.disks.get(disk);
+        plugged.is_some_and(|plugged| plugged.disk.0.is_demanded(chunk))
+    }
+
     /// A chunk cannot be had: the guest's requests for it fail.
     #[wasm_bindgen(js_name = fetchFailed)]
     pub fn fetch_failed(&mut self, disk: usize, chunk: u32) {

@@ -220,7 +220,11 @@ const calls = {
     else if (state !== "running") void boot();
   },
   pause() { if (state === "running") setState("paused"); },
-  reset: () => (state === "off" ? void boot() : restart()),
+  reset() {
+    if (state === "off") void boot();
+    else if (state === "running") restart();
+    else say({ event: "reset" });
+  },
   stop() { boots++; setState("off"); },
   suspend() { suspended = true; },
   resume() {

@@ -55,11 +55,12 @@ impl Profile {
         let line = guest
             .append
             .replace("console=ttyS0", &format!("console=hvc{terminal}"));
-        let home = match guest.disk {
-            Some(_) => "",
+        let more = match guest.disk {
+            // On a slow host its terminal may need longer than systemd's minute and a half.
+            Some(_) => " systemd.default_device_timeout_sec=600",
             None => " virtarium.home=/dev/vda",
         };
-        format!("{line} virtarium.agent=hvc{}{home}", terminal + 1)
+        format!("{line} virtarium.agent=hvc{}{more}", terminal + 1)
     }
 }
 
@@ -138,7 +139,8 @@ mod tests {
         guest.append.push_str(" root=/dev/vda");
         assert_eq!(
             line(2, &guest),
-            "console=hvc0 quiet root=/dev/vda virtarium.agent=hvc1"
+            "console=hvc0 quiet root=/dev/vda virtarium.agent=hvc1 \
+             systemd.default_device_timeout_sec=600"
         );
     }
 }

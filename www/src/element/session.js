@@ -133,7 +133,11 @@ export class Session {
   async reset() {
     if (!["booting", "running", "paused"].includes(this.phase)) return this.start();
     this.#claim();
-    await this.#do((vm) => vm.reset());
+    await this.#do(async (vm) => {
+      await vm.reset();
+      // One that was paused would stand at its first instruction.
+      if (vm.state === "paused") await vm.start();
+    });
   }
 
   /** Gives up the loading. */

@@ -41,7 +41,7 @@ export class WorkerLink {
         return onCrash(new VmError("csp", `the page's policy forbids the worker ${name}: ${policy}`, { detail: { directive: policy } }));
       }
       if (!this.#heard && (!event.message || event.message.includes(NOT_LOADED))) {
-        return onCrash(new VmError("not-found", `the worker ${name} cannot be loaded ${event.message}`.trim(), { detail: { url: name } }));
+        return onCrash(new VmError("not-found", `the worker ${name} cannot be loaded ${event.message ?? ""}`.trim(), { detail: { url: name } }));
       }
       const error = new VmError("crashed", event.message || "the machine's worker failed");
       error.workerStack = event.filename ? `${event.filename}:${event.lineno}:${event.colno}` : undefined;

@@ -154,7 +154,7 @@ export function checkMachine(value, base, changes = {}, where = "the machine") {
     const disk = { name };
     if (v.manifest !== undefined) disk.manifest = address(v.manifest, `${field}.manifest`);
     else if (v.url !== undefined) disk.url = address(v.url, `${field}.url`);
-    else disk.size = size(v.size, `${field}.size`, 1 << 20, 2 ** 46);
+    else disk.size = size(v.size, `${field}.size`, 1 << 20, 2 ** 40);
     if (flag(v.readonly, `${field}.readonly`, false)) disk.readonly = true;
     return disk;
   });

@@ -53,6 +53,8 @@ export class PluggedDisk {
   #back = () => {};
   /** Whether the page was told of a chunk that could not be had. */
   #troubled = false;
+  /** Called when another tab has taken the disk. */
+  lost = () => {};
 
   /**
    * @param {MachineDisk} info
@@ -238,6 +240,18 @@ export class PluggedDisk {
   }
 
   /**
+   * What comes from the server waits, and with it the writes that wait for that, until the
+   * function that this gives is called: the disk stays as it is.
+   */
+  hold() {
+    const there = this.#there;
+    let release = () => {};
+    const held = new Promise((resolve) => (release = () => resolve(undefined)));
+    this.#there = Promise.all([there, held]).then(() => {});
+    return release;
+  }
+
+  /**
    * Something is wrong with the disk.
    * @param {DiskEvent["code"]} code
    * @param {string} error
@@ -292,7 +306,12 @@ export class PluggedDisk {
         return;
       }
       const { code, message } = /** @type {{code?: unknown, message?: string}} */ (error ?? {});
+      const wanted = machine.isDemanded(this.#number, chunk);
       machine.fetchFailed(this.#number, chunk);
+      if (!wanted && code !== "changed") {
+        // It was read ahead: no guest has missed it.
+        return;
+      }
       const told = /** @type {DiskEvent["code"]} */ (["changed", "integrity", "range"].includes(String(code)) ? code : "offline");
       this.#troubled ||= told === "offline";
       this.say(told, `${message ?? error}`);
@@ -335,7 +354,11 @@ export class PluggedDisk {
           const { code, message } = /** @type {{code?: string, message?: string}} */ (error);
           machine.batchDone(this.#number, false, code === "quota");
           this.wake();
-          this.say(code === "quota" || code === "locked" ? code : "storage", message ?? String(error));
+          if (code === "locked") {
+            this.lost();
+          } else {
+            this.say(code === "quota" ? code : "storage", message ?? String(error));
+          }
           if (all) {
             throw error;
           }
@@ -388,6 +411,7 @@ export async function openDisks(infos, { persist, steal, discard, onLost, tell, 
       throw Object.assign(/** @type {Error} */ (about(info.name, error)), { detail: { disk: info.name, overlay } });
     }
     plugged = new PluggedDisk(info, place, image.source, disk.size, persisted && place.kind !== "memory", tell, wake, onError);
+    plugged.lost = () => onLost(info.name);
     return { plugged, disk };
   };
   /** @type {{plugged: PluggedDisk, disk: Disk}[]} */

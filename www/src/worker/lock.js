@@ -3,7 +3,7 @@
 import { failure, isNamed } from "./failure.js";
 
 /** What is said where a disk cannot be gone on with. */
-export const TAKEN = "the disk was used in another tab meanwhile; restart the machine to go on with what is on it now";
+export const TAKEN = "the disk was used elsewhere meanwhile; restart the machine to go on with what is on it now";
 
 /**
  * A name for what this worker has open, which no other one has; always as long, so that it can be
@@ -75,7 +75,7 @@ export class Lock {
       const options = steal ? { steal: true } : { ifAvailable: true };
       const held = navigator.locks.request(this.#name, options, (lock) => {
         if (!lock) {
-          reject(failure("locked", `the disk ${this.#name.slice("virtarium:".length)} is in use in another tab or window`));
+          reject(failure("locked", `the disk ${this.#name.slice("virtarium:".length)} is in use, in another tab or in another machine of this page`));
           return undefined;
         }
         resolve(undefined);

@@ -297,7 +297,7 @@ async function asked(what, ask) {
       throw failure("quota", NO_ROOM);
     }
     if (isNamed(error, "NoModificationAllowedError")) {
-      throw failure("locked", "the disk's file is open in another tab or window");
+      throw failure("locked", "the disk's file is open in another tab, or in another machine of this page");
     }
     if (error instanceof DOMException) {
       throw Object.assign(failure("storage", `the disk's file cannot be ${what}: ${error}`), { cause: error });

@@ -269,12 +269,14 @@ export class Session {
       }
       this.#held = true;
       this.#loop?.stop();
+      const release = disk.hold();
       try {
         // What does not become stable is in the file all the same: whoever exports may do it
         // because the storage is full or broken, and is told so by the disk.
         await disk.flush().catch((error) => this.look(error));
         return await disk.exportOverlay();
       } finally {
+        release();
         this.#held = false;
         this.#goOn();
       }

@@ -109,7 +109,7 @@ inBrowsers("disks", (it) => {
     await booted(first, machine);
     const refused = await boot(second, machine);
     assert.equal(refused.code, "locked", refused.message);
-    assert.match(refused.message ?? "", /in use in another tab/);
+    assert.match(refused.message ?? "", /is in use, in another tab/);
     // By force, and then the first one knows.
     await booted(second, { ...machine, steal: true });
     await until("the first tab is told", async () =>

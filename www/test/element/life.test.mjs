@@ -33,6 +33,14 @@ for (const which of found) {
     const seen = (page) => page.evaluate(() => seen);
     const pressWord = (page, word) => page.evaluate((w) => [...vm.shadowRoot.querySelectorAll("button")].find((b) => b.textContent === w).click(), word);
 
+    test("a machine that was paused runs when it is restarted", async (t) => {
+      const { page } = await open(t, one());
+      await start(page);
+      await page.evaluate(() => vm.pause());
+      await page.evaluate(() => vm.reset());
+      await running(page);
+    });
+
     test("a machine that fails while it is loaded ahead has failed, once", async (t) => {
       const { page } = await open(t, one());
       await renew(page, { loading: "eager", append: "mock.fail=not-found" });

@@ -178,3 +178,55 @@ test("an_empty_disk_has_at_most_a_tebibyte", async (t) => {
   const { create: larger } = await session(t, { disk: { size: 2 ** 40 + 512 } });
   assert.equal((await failure(larger())).code, "bad-image");
 });
+
+test("a_machine_whose_database_another_tab_has_taken_runs_no_further", async (t) => {
+  browse(t);
+  const database = new FakeDatabase().use(t);
+  const { session: worker, events, create } = await session(t, { persist: "p" });
+  await create();
+  await worker.start();
+  database.refuses = () => "locked";
+  assert.equal((await failure(worker.sync())).code, "locked");
+  assert.equal(events.filter(({ event }) => event === "state").at(-1)?.state, "off");
+  assert.equal(events.filter(({ event, code }) => event === "disk" && code === "locked").length, 1);
+});
+
+test("what_comes_from_the_server_waits_while_a_disk_is_held", async () => {
+  const { PluggedDisk } = await import("../../src/worker/disks.js");
+  /** @type {number[]} */
+  const fetched = [];
+  let next = 0;
+  const machine = /** @type {any} */ ({
+    nextFetch: () => (next < 2 ? next++ : -1), chunkPath: () => "", takeRefusal: () => undefined, isShort: () => false,
+    fetched: (/** @type {number} */ _, /** @type {number} */ chunk) => fetched.push(chunk),
+  });
+  const source = /** @type {any} */ ({ fetch: async () => new Uint8Array(1), good: () => {} });
+  const disk = new PluggedDisk({ name: "d" }, /** @type {any} */ ({ kind: "memory" }), source, 1 << 20, false, () => {}, () => {}, (error) => { throw error; });
+  disk.plug(machine, 0);
+  const release = disk.hold();
+  disk.serve();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(fetched, []);
+  release();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(fetched, [0, 1]);
+});
+
+test("a_chunk_that_was_only_read_ahead_is_missed_by_nobody", async () => {
+  const { PluggedDisk } = await import("../../src/worker/disks.js");
+  /** @type {any[]} */
+  const said = [];
+  for (const wanted of [false, true]) {
+    let next = 0;
+    const machine = /** @type {any} */ ({
+      nextFetch: () => (next < 1 ? next++ : -1), chunkPath: () => "", takeRefusal: () => undefined, isShort: () => false,
+      isDemanded: () => wanted, fetchFailed: () => {},
+    });
+    const source = /** @type {any} */ ({ fetch: () => Promise.reject(Object.assign(new Error("gone"), { code: "integrity" })) });
+    const disk = new PluggedDisk({ name: "d" }, /** @type {any} */ ({ kind: "memory" }), source, 1 << 20, false, (event) => said.push(event), () => {}, (error) => { throw error; });
+    disk.plug(machine, 0);
+    disk.serve();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(said.map(({ code }) => code), wanted ? ["integrity"] : []);
+  }
+});
