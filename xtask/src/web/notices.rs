@@ -43,7 +43,8 @@ struct Foreign {
 pub fn of(package: &str) -> Result<String> {
     let crates = foreign(package)?;
     let mut list = String::from("==== virtarium.wasm ====\n\n");
-    let mut texts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    // Copies of one text differ in where its lines end.
+    let mut texts: BTreeMap<String, (String, Vec<&str>)> = BTreeMap::new();
     for foreign in &crates {
         let _ = writeln!(list, "{}: {}", foreign.name, foreign.licence);
         let found = licences(&foreign.folder)
@@ -54,11 +55,14 @@ pub fn of(package: &str) -> Result<String> {
             foreign.name
         );
         for text in found {
-            texts.entry(text).or_default().push(&foreign.name);
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let row = texts.entry(words.join(" "));
+            let (_, names) = row.or_insert_with(|| (text, Vec::new()));
+            names.push(&foreign.name);
         }
     }
     let mut out = format!("{list}\n{STANDARD_LIBRARY}\n");
-    for (text, names) in &texts {
+    for (text, names) in texts.values() {
         let _ = write!(out, "\n==== {} ====\n\n{text}\n", names.join(", "));
     }
     Ok(out)
