@@ -76,7 +76,7 @@ fn what_was_synced_to_root_is_there_after_a_kill_with_either_kernel() {
     let mut guest = boot(disk);
     assert!(!said(&guest).contains("home:"), "{}", said(&guest));
     assert_eq!(guest.lines("pwd; cat file"), ["/root", "kept"]);
-    guest.lines("echo more > /root/other");
+    guest.lines("echo more > other");
     guest.send("poweroff\n");
     assert_eq!(guest.end(), Exit::PowerOff { code: 0 });
     let disk = disk_of(guest).disk;
