@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { CHUNKS } from "../../src/worker/source/index.js";
 import { failure } from "./source-server.mjs";
-import { FakeDatabase, MAGIC, Opfs, browse, refusal, session } from "./worker.mjs";
+import { FakeDatabase, MAGIC, Opfs, PluggedDisk, browse, refusal, withDisk } from "./worker.mjs";
 
 /** The bytes of an overlay's headers, journal and map before any data (docs/disk-format.md). */
 const METADATA = 8192 + (1 << 20) + 8192;
@@ -20,7 +20,7 @@ test("a_disk_is_exported_wherever_it_is_kept", async (t) => {
   browse(t);
   for (const persist of [null, "p"]) {
     const database = new FakeDatabase().use(t);
-    const { session: worker, create } = await session(t, { persist });
+    const { session: worker, create } = await withDisk(t, { persist });
     const { disks } = await create();
     assert.equal(disks[0].kind, persist ? "indexeddb" : "memory");
     await isOverlay(await worker.exportDisk("d"));
@@ -35,7 +35,7 @@ test("a_disk_is_exported_wherever_it_is_kept", async (t) => {
 test("a_disk_whose_database_is_full_is_exported", async (t) => {
   browse(t);
   const database = new FakeDatabase().use(t);
-  const { session: worker, events, create } = await session(t, { persist: "p" });
+  const { session: worker, events, create } = await withDisk(t, { persist: "p" });
   await create();
   await worker.start();
   database.refuses = () => "quota";
@@ -48,7 +48,7 @@ test("a_disk_whose_database_is_full_is_exported", async (t) => {
 
 test("a_file_that_cannot_be_read_is_no_fault_of_the_emulator", async (t) => {
   browse(t, { opfs: new Opfs() });
-  const { session: worker, create } = await session(t, { persist: "p" });
+  const { session: worker, create } = await withDisk(t, { persist: "p" });
   await create();
   const read = async () => {
     throw refusal("NotReadableError");
@@ -65,7 +65,7 @@ test("a_disk_is_kept_elsewhere_only_where_there_is_no_file_system", async (t) =>
   })) {
     const error = name === "TypeError" ? new TypeError("not a function") : refusal(name);
     browse(t, { opfs: new Opfs(), getDirectory: () => Promise.reject(error) });
-    const { session: worker, create } = await session(t, { persist: "p" });
+    const { session: worker, create } = await withDisk(t, { persist: "p" });
     const result = await create().then(({ disks }) => disks[0].kind, ({ code }) => code);
     assert.equal(result, kind, name);
     await worker.dispose();
@@ -78,11 +78,11 @@ test("an_error_without_a_reason_may_pass_where_there_was_a_file_system_before", 
   const opfs = new Opfs();
   let open = async () => opfs.folder;
   browse(t, { opfs, getDirectory: () => open() });
-  const { session: worker, create } = await session(t, { persist: "p" });
+  const { session: worker, create } = await withDisk(t, { persist: "p" });
   assert.equal((await create()).disks[0].kind, "opfs");
   await worker.dispose();
   open = () => Promise.reject(refusal("UnknownError"));
-  const { create: again } = await session(t, { persist: "p" });
+  const { create: again } = await withDisk(t, { persist: "p" });
   assert.equal((await failure(again())).code, "storage");
 });
 
@@ -94,7 +94,7 @@ test("a_full_database_is_given_what_is_kept_of_images", async (t) => {
   const chunks = new Map([["a", new Uint8Array(9)], ["b", new Uint8Array(9)]]);
   const database = new FakeDatabase().use(t);
   database.refuses = () => (chunks.size > 0 ? "quota" : undefined);
-  const { session: worker, events, create } = await session(t, { persist: "p" });
+  const { session: worker, events, create } = await withDisk(t, { persist: "p" });
   await create();
   kept.set(CHUNKS, chunks);
   await worker.sync();
@@ -109,7 +109,7 @@ test("a_full_database_is_given_what_is_kept_of_images", async (t) => {
 test("a_full_file_system_is_given_what_is_kept_of_images", async (t) => {
   const opfs = new Opfs();
   const kept = browse(t, { opfs });
-  const { session: worker, create } = await session(t, { persist: "p" });
+  const { session: worker, create } = await withDisk(t, { persist: "p" });
   await create();
   const exported = await worker.exportDisk("d");
   await worker.dispose();
@@ -121,7 +121,7 @@ test("a_full_file_system_is_given_what_is_kept_of_images", async (t) => {
   // A new disk, and one that is imported, have room then.
   opfs.files.clear();
   fill();
-  const { session: again, create: open } = await session(t, { persist: "p" });
+  const { session: again, create: open } = await withDisk(t, { persist: "p" });
   await open();
   assert.equal(chunks.size, 0);
   fill();
@@ -132,7 +132,7 @@ test("a_full_file_system_is_given_what_is_kept_of_images", async (t) => {
 test("an_import_ends_where_another_tab_takes_the_disk_and_the_machine_is_off", async (t) => {
   const opfs = new Opfs();
   browse(t, { opfs });
-  const { session: worker, events, create } = await session(t, { persist: "p" });
+  const { session: worker, events, create } = await withDisk(t, { persist: "p" });
   await create();
   const exported = await worker.exportDisk("d");
   /** @type {(value?: unknown) => void} */
@@ -155,7 +155,7 @@ test("what_the_browser_says_when_a_disk_does_not_open_is_passed_on", async (t) =
   const opfs = new Opfs();
   browse(t, { opfs });
   for (const made of [false, true]) {
-    const { session: worker, create } = await session(t, { persist: "p" });
+    const { session: worker, create } = await withDisk(t, { persist: "p" });
     if (made) {
       await create();
       await worker.dispose();
@@ -163,7 +163,7 @@ test("what_the_browser_says_when_a_disk_does_not_open_is_passed_on", async (t) =
     opfs.before = (what) => {
       if (what === "flush") throw refusal("UnknownError");
     };
-    const { create: again } = await session(t, { persist: "p" });
+    const { create: again } = await withDisk(t, { persist: "p" });
     const error = await failure(again());
     assert.equal(error.code, "storage");
     assert.match(error.message, /^disk d: .*UnknownError: said the test/);
@@ -173,16 +173,16 @@ test("what_the_browser_says_when_a_disk_does_not_open_is_passed_on", async (t) =
 
 test("an_empty_disk_has_at_most_a_tebibyte", async (t) => {
   browse(t);
-  const { create } = await session(t, { disk: { size: 2 ** 40 } });
+  const { create } = await withDisk(t, { disk: { size: 2 ** 40 } });
   assert.equal((await create()).disks[0].size, 2 ** 40);
-  const { create: larger } = await session(t, { disk: { size: 2 ** 40 + 512 } });
+  const { create: larger } = await withDisk(t, { disk: { size: 2 ** 40 + 512 } });
   assert.equal((await failure(larger())).code, "bad-image");
 });
 
 test("a_machine_whose_database_another_tab_has_taken_runs_no_further", async (t) => {
   browse(t);
   const database = new FakeDatabase().use(t);
-  const { session: worker, events, create } = await session(t, { persist: "p" });
+  const { session: worker, events, create } = await withDisk(t, { persist: "p" });
   await create();
   await worker.start();
   database.refuses = () => "locked";
@@ -192,7 +192,6 @@ test("a_machine_whose_database_another_tab_has_taken_runs_no_further", async (t)
 });
 
 test("what_comes_from_the_server_waits_while_a_disk_is_held", async () => {
-  const { PluggedDisk } = await import("../../src/worker/disks.js");
   /** @type {number[]} */
   const fetched = [];
   let next = 0;
@@ -213,7 +212,6 @@ test("what_comes_from_the_server_waits_while_a_disk_is_held", async () => {
 });
 
 test("a_chunk_that_was_only_read_ahead_is_missed_by_nobody", async () => {
-  const { PluggedDisk } = await import("../../src/worker/disks.js");
   /** @type {any[]} */
   const said = [];
   for (const wanted of [false, true]) {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { OUTPUT_WINDOW, UART } from "../../src/protocol.js";
 import { Consoles } from "../../src/worker/consoles.js";
-import { FLOOD, PluggedDisk, WAIT, session, until } from "./guest.mjs";
+import { ECHO, FLOOD, REBOOTS, WAIT } from "./guests.mjs";
+import { PluggedDisk, session, until } from "./worker.mjs";
 
 const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -92,16 +93,6 @@ test("the deterministic clock does not see when the machine is started, nor what
 });
 
 test("what was typed before a late start is there when the machine begins", async (t) => {
-  // Reads the UART's line status for ever and prints what is received.
-  const ECHO = [
-    0x100002b7, // lui t0, 0x10000
-    0x0052c303, // lbu t1, 5(t0)
-    0x00137313, // andi t1, t1, 1
-    0xfe030ce3, // beqz t1, -8
-    0x0002c303, // lbu t1, 0(t0)
-    0x00628023, // sb t1, 0(t0)
-    0xfedff06f, // j -20
-  ];
   let text = "";
   const { session: it } = await session(t, ECHO, {
     onEvent(event) {
@@ -187,4 +178,14 @@ test("a page that could not have its disks back can ask again by starting", asyn
   taken.mock.restore();
   await it.start();
   await until(() => it.stats().instructions > instructions, "it goes on");
+});
+
+test("a guest's reboot is told between its output and the next guest's", async (t) => {
+  const { session: it, events } = await session(t, REBOOTS);
+  await it.start();
+  await until(() => events.length > 30, "it reboots");
+  await it.pause();
+  const said = events.filter(({ event }) => event === "output" || event === "reset").map(({ event, bytes }) => (event === "reset" ? "reset" : String.fromCharCode(...bytes)));
+  assert.deepEqual(said.slice(0, 6), ["x", "reset", "x", "reset", "x", "reset"]);
+  assert.deepEqual(events.filter(({ event }) => event === "state").map(({ state }) => state), ["loading", "created", "running", "paused"]);
 });

@@ -2,10 +2,12 @@
 // database that fail where a test says so.
 
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { register } from "node:module";
 import { fileURLToPath } from "node:url";
 
-import { server, storage as cacheStorage } from "./source-server.mjs";
+import { WAIT, kernel } from "./guests.mjs";
+import { storage as cacheStorage } from "./source-server.mjs";
 
 const BINDINGS = new URL("../../wasm/virtarium_wasm.js", import.meta.url);
 export const MODULE = readFileSync(fileURLToPath(new URL("../../wasm/virtarium_wasm_bg.wasm", import.meta.url)));
@@ -19,6 +21,7 @@ register(
 
 export const { Session } = await import("../../src/worker/session.js");
 export const { File, MAGIC } = await import("../../src/worker/opfs.js");
+export const { PluggedDisk } = await import("../../src/worker/disks.js");
 export const { Database } = await import("../../src/worker/database.js");
 
 /** @param {string} name @param {string} [message] */
@@ -234,19 +237,61 @@ export class FakeDatabase {
   }
 }
 
-/** A kernel that sleeps at once: the header of an Image, and `wfi` in a loop behind it. */
-function kernel() {
-  const bytes = new Uint8Array(72);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, 0x0400006f, true);
-  view.setBigUint64(8, 0x200000n, true);
-  view.setBigUint64(16, 0x10000n, true);
-  view.setUint32(32, 2, true);
-  view.setBigUint64(48, 0x5643534952n, true);
-  view.setUint32(56, 0x05435352, true);
-  view.setUint32(64, 0x10500073, true);
-  view.setUint32(68, 0xffdff06f, true);
-  return bytes;
+/**
+ * A server on loopback for the module and what a test puts there.
+ * @param {import("node:test").TestContext} t
+ * @param {(request: import("node:http").IncomingMessage, response: import("node:http").ServerResponse) => void} [answer]
+ */
+async function serve(t, answer) {
+  const server = createServer((request, response) => {
+    if (request.url === "/virtarium.wasm") response.end(MODULE);
+    else if (answer) answer(request, response);
+    else response.writeHead(404).end();
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`;
+}
+
+/**
+ * A session with a machine that is created and not started.
+ * @param {import("node:test").TestContext} t
+ * @param {number[]} code of the guest
+ * @param {{machine?: object, answer?: Parameters<typeof serve>[1], create?: boolean,
+ *   onEvent?: (event: any) => void} & Record<string, unknown>} [options] more for `create`
+ */
+export async function session(t, code, { machine, answer, onEvent, create = true, ...more } = {}) {
+  const origin = await serve(t, answer);
+  /** @type {any[]} */
+  const events = [];
+  const it = new Session((event) => {
+    events.push(event);
+    onEvent?.(event);
+  });
+  t.after(() => it.dispose().catch(() => {}));
+  const options = /** @type {any} */ ({
+    protocol: 1, wasmUrl: `${origin}/virtarium.wasm`, persist: null, ...more,
+    machine: { virtarium: 1, title: "test", memory: 16 << 20, cpus: 1, append: "", kernel: { bytes: kernel(code) }, disks: [], consoles: 1, rng: true,
+      .../** @type {any} */ (machine) },
+  });
+  const make = (more = {}) => it.create({ ...options, ...more });
+  if (create) await make();
+  return { session: it, events, origin, options, create: make };
+}
+
+/**
+ * Waits until something holds.
+ * @param {() => boolean} holds
+ * @param {string} what
+ */
+export async function until(holds, what) {
+  for (let left = 1000; !holds(); left--) {
+    if (left === 0) throw new Error(`not within 10 seconds: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 /**
@@ -254,18 +299,5 @@ function kernel() {
  * @param {import("node:test").TestContext} t
  * @param {{persist?: string | null, disk?: object}} [options]
  */
-export async function session(t, { persist = null, disk = { size: 1 << 20 } } = {}) {
-  const { origin } = await server(t, (_, response) => response.end(MODULE));
-  /** @type {any[]} */
-  const events = [];
-  const session = new Session((/** @type {any} */ event) => events.push(event));
-  const machine = {
-    virtarium: 1, title: "t", memory: 16 << 20, cpus: 1, append: "", consoles: 1, rng: true,
-    kernel: { bytes: kernel() }, disks: [{ name: "d", ...disk }],
-  };
-  /** @param {object} [more] */
-  const create = (more) =>
-    session.create(/** @type {any} */ ({ protocol: 1, wasmUrl: `${origin}/virtarium.wasm`, persist, machine, ...more }));
-  t.after(() => session.dispose().catch(() => {}));
-  return { session, events, create };
-}
+export const withDisk = (t, { persist = null, disk = { size: 1 << 20 } } = {}) =>
+  session(t, WAIT, { persist, machine: { disks: [{ name: "d", ...disk }] }, create: false });
