@@ -5,6 +5,8 @@
 //   mock.slow=MS           each step of loading takes so long; default 5
 //   mock.hold=PHASE        loading stops in that phase and goes no further
 //   mock.end=MS            the end of the machine takes so long
+//   mock.unkept=CODE       a pause cannot keep what was written
+//   mock.rebuild=MS        a machine that was off takes so long to be there again
 //   mock.kind=KIND         where disks are kept
 //   mock.boot=MS           the time between lines of the boot; default 5
 // In its terminal: `crash`, `throw`, `hang`, `disk CODE`, `title TEXT`, `flood N`, `reboot`, `poweroff`.
@@ -59,6 +61,15 @@ async function print(console, data) {
   while (outstanding > OUTPUT_WINDOW) await new Promise((/** @type {(value?: any) => void} */ go) => waiting.push(go));
   outstanding += bytes.length;
   postMessage({ event: "output", console, bytes }, { transfer: [bytes.buffer] });
+}
+
+/** The machine is built again, unless it is stopped meanwhile. */
+async function rebuild() {
+  const mine = ++boots;
+  setState("loading");
+  await sleep(Number(word("rebuild")));
+  if (mine !== boots) throw fail("aborted");
+  void boot();
 }
 
 /** The machine begins again. */
@@ -217,9 +228,13 @@ const calls = {
   },
   start() {
     if (state === "paused") setState("running");
+    else if (state === "off" && word("rebuild")) return rebuild();
     else if (state !== "running") void boot();
   },
-  pause() { if (state === "running") setState("paused"); },
+  pause() {
+    if (state === "running") setState("paused");
+    if (word("unkept")) throw fail(word("unkept"));
+  },
   reset() {
     if (state === "off") void boot();
     else if (state === "running") restart();

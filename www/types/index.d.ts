@@ -85,6 +85,8 @@ export interface Progress {
   loaded: number;
   /** 0 where the server did not say. */
   total: number;
+  /** Why the server is asked again. */
+  trouble?: string;
 }
 
 export type StorageKind = "opfs" | "indexeddb" | "memory";

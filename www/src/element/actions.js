@@ -183,7 +183,10 @@ export class Actions {
     if (!answer) return;
     try {
       const vm = this.#need();
-      if (vm.state !== "created" && vm.state !== "off") await vm.stop();
+      if (vm.state !== "created" && vm.state !== "off") {
+        // It is off also where its flush has failed: whoever forgets what was written may want room.
+        await vm.stop().catch((error) => { if (vm.state !== "off") throw error; });
+      }
       await change(vm);
       this.note(done);
     } catch (error) {

@@ -57,7 +57,7 @@ export const FAILURES = {
   storage: {
     title: "The browser does not keep the disk",
     advice: "It refuses to read or write what it has stored for this page. A private window, or site data that is blocked or was cleared, can be the reason; the line below has the browser's own words.",
-    actions: ["retry", "details"],
+    actions: ["export", "retry", "details"],
   },
   locked: {
     title: "The machine's disk is in use elsewhere",

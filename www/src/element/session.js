@@ -92,6 +92,8 @@ export class Session {
     const ended = this.phase === "failed" || this.phase === "crashed";
     const fresh = this.phase === "off" || this.phase === "created";
     if (ended || (fresh && this.#changed())) void this.discard();
+    // A loading that was broken off is nobody's any more.
+    else if (this.#creating && this.#control?.signal.aborted) void this.#forget(undefined);
     this.#claim();
     if (this.vm) return this.#do((vm) => vm.start());
     this.#wanted = true;
@@ -120,7 +122,16 @@ export class Session {
   async pause() {
     this.#wanted = false;
     running.delete(this);
-    await this.#do((vm) => vm.pause());
+    const { vm } = this;
+    let unkept;
+    await this.#do(async () => {
+      await vm?.pause().catch((error) => {
+        // It stands still, and lives: its disk has said what it could not keep.
+        if (vm.state !== "paused") throw error;
+        unkept = error;
+      });
+    });
+    if (unkept) throw unkept;
   }
 
   /** Gives up the loading too. */
@@ -140,9 +151,10 @@ export class Session {
     });
   }
 
-  /** Gives up the loading. */
+  /** Gives up the loading, also that of a machine which was off. */
   cancel() {
     if (!this.vm) this.#control?.abort();
+    else if (this.vm.state === "loading") void quietly(this.vm.stop());
   }
 
   /** Ends the machine; the session is as new. */
@@ -262,6 +274,7 @@ export class Session {
       running.delete(this);
       return this.#set("idle");
     }
+    if (error.code === "aborted" && this.vm?.state === "off") return this.#set("off");
     if (!this.vm || this.vm.state === "crashed") running.delete(this);
     this.error = error;
     this.#set(this.vm?.state === "crashed" ? "crashed" : "failed");

@@ -143,7 +143,7 @@ export class TerminalView {
       resolve();
     }));
     // The browser gives a hidden page so little time that the guest would wait for its terminal.
-    return document.hidden && this.#behind < HIDDEN_BACKLOG ? Promise.resolve() : done;
+    return this.#box.ownerDocument.hidden && this.#behind < HIDDEN_BACKLOG ? Promise.resolve() : done;
   }
 
   /** What is in sight. */

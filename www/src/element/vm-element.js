@@ -191,7 +191,11 @@ export class VirtariumVm extends Base {
 
   connectedCallback() {
     clearTimeout(this.#grace);
-    if (this.#undo.length > 0) return;
+    if (this.#undo.length > 0) {
+      // It was moved; perhaps while the terminal was on its way.
+      if (this.#session.phase !== "idle") void this.#openTerminal();
+      return;
+    }
     upgradeProperties(this, ["machine"]);
     // What the author says comes first.
     this.#internals.role = "group";
@@ -238,6 +242,8 @@ export class VirtariumVm extends Base {
     const instead = name === "src" && after !== null && this.#machine !== undefined;
     if (instead) this.#machine = undefined;
     if ((before === after && !instead) || this.#undo.length === 0) return;
+    // An address that did not count is taken away.
+    if (name === "src" && after === null && this.#machine !== undefined) return;
     if (name === "src") this.#rebuild();
     else if (name === "autostart" || name === "loading") this.#whenVisible();
     else this.#look();

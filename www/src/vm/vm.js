@@ -355,15 +355,16 @@ export class Vm extends EventTarget {
    */
   #workerState(state, code) {
     if (state === "crashed") return this.#crash(new VmError("crashed", "the machine stopped working"));
+    const ran = this.#state !== "off" && this.#state !== "loading";
     if (state === "off") {
-      this.#code = code;
+      if (ran) this.#code = code;
       this.#rewind("the machine is off");
       for (const console of this.consoles) console.off(new VmError("aborted", "the machine is off"));
     } else if (this.#state === "off") {
       for (const console of this.consoles) console.forget();
     }
     this.#set(state === "running" && !this.#ready ? "booting" : state);
-    if (state === "off") this.#fire("exit", { code });
+    if (state === "off" && ran) this.#fire("exit", { code });
   }
 
   /**

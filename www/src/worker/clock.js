@@ -8,8 +8,10 @@ const SLEPT_MS = 1000;
  * takes a processor for stuck that was not heard of for 20 s, and feeds that watchdog each 4 s.
  */
 const STEP_MS = 4000;
-/** A weekend is made up for in larger steps, so that there are not too many. */
-const MOST_STEPS = 3600;
+/** More than four hours are made up for in larger steps, so that there are not too many: this part of what is left, */
+const PART = 3600;
+/** and this at most, which those watchdogs bear. */
+const MOST_STEP_MS = 12_000;
 
 /**
  * Milliseconds: the monotonic clock, which some hosts stop while they sleep, set right by the wall
@@ -38,7 +40,7 @@ export class Clock {
       this.#told = host;
     }
     const from = Math.max(this.#told, this.#due);
-    const step = Math.max(STEP_MS, (host - from) / MOST_STEPS);
+    const step = Math.min(Math.max(STEP_MS, (host - from) / PART), MOST_STEP_MS);
     this.#told = Math.max(this.#told, Math.min(host, from + step));
     this.#due = -Infinity;
     this.#behind = host - this.#told;

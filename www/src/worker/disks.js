@@ -452,11 +452,12 @@ export async function withRoom(source, call) {
  * Checks an overlay that is to take a disk's place: that it is one, and over this image.
  * @param {MachineDisk} info
  * @param {import("virtarium-wasm").Storage} storage
+ * @param {AbortSignal} signal
  */
-export async function checkOverlay(info, storage) {
+export async function checkOverlay(info, storage, signal) {
   let image;
   try {
-    image = await openImage(info, () => {}, () => {});
+    image = await openImage(info, () => {}, () => {}, signal);
   } catch (error) {
     storage.free();
     throw error;
@@ -489,7 +490,7 @@ async function openImage(info, onTrouble, progress, signal) {
   }
   if (info.url !== undefined) {
     const ranges = new RangeSource(info.url, { onTrouble });
-    const { size, identity } = await ranges.probe({ signal });
+    const { size, identity } = await ranges.probe({ signal, eager: true });
     const base = opening(info.name, () => Base.unverified(size, RANGE, sha256(new TextEncoder().encode(identity))));
     return {
       base,

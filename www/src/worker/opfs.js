@@ -378,6 +378,6 @@ export async function bytesOf(file) {
  * A name that every file system takes: letters, digits and hyphens stay.
  * @param {string} name
  */
-export function fileName(name) {
+function fileName(name) {
   return name.replace(/[^a-zA-Z0-9-]/gu, (other) => `_${(other.codePointAt(0) ?? 0).toString(16)}_`);
 }

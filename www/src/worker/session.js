@@ -108,7 +108,6 @@ export class Session {
         // The guest's clock begins when the machine does.
         this.#powerCycle();
       }
-      this.#consoles?.open();
       this.#run();
     });
   }
@@ -241,8 +240,8 @@ export class Session {
     if (this.#options?.clock !== "deterministic") {
       throw failure("unsupported", 'runTo needs the clock "deterministic": with the host\'s no count is the same twice');
     }
-    if (this.#counting || this.#asleep !== null || (this.#state !== "created" && this.#state !== "paused")) {
-      throw failure("unsupported", "runTo needs a machine that is created or paused, and counts once at a time");
+    if (this.#counting || this.#held || this.#asleep !== null || (this.#state !== "created" && this.#state !== "paused")) {
+      throw failure("unsupported", "runTo needs a machine that is created or paused, and no disk that is being exported, and counts once at a time");
     }
     return new Promise((resolve, reject) => {
       this.#counting = { resolve, reject };
@@ -260,7 +259,7 @@ export class Session {
         if (this.#replaced.has(name)) {
           throw failure("unsupported", `the disk ${name} was replaced: start the machine once, then export it`);
         }
-        await disk.attach(() => {});
+        await disk.attach(() => disk.detach());
         try {
           return await disk.exportOverlay();
         } finally {
@@ -298,7 +297,7 @@ export class Session {
         if (file) {
           const handle = await withRoom(disk.source, () => file.stage(overlay));
           try {
-            await checkOverlay(disk.info, Storage.fromHandle(handle));
+            await this.#checkOverlay(disk, Storage.fromHandle(handle));
             check();
             await file.approve();
           } catch (error) {
@@ -308,13 +307,28 @@ export class Session {
           }
         } else if (database) {
           const bytes = await bytesOf(overlay);
-          await checkOverlay(disk.info, storageOf(bytes));
+          await this.#checkOverlay(disk, storageOf(bytes));
+          check();
           await withRoom(disk.source, () => database.replace(bytes));
         } else {
           throw failure("unsupported", `the disk ${name} is kept in ${kind}, and what is imported would be gone with the machine`);
         }
       });
     });
+  }
+
+  /**
+   * Whether this is an overlay over the disk's image, which `stop` and `dispose` may break off.
+   * @param {PluggedDisk} disk
+   * @param {Storage} storage
+   */
+  async #checkOverlay(disk, storage) {
+    this.#building = new AbortController();
+    try {
+      await checkOverlay(disk.info, storage, this.#building.signal);
+    } finally {
+      this.#building = null;
+    }
   }
 
   /** @param {string} name */
@@ -439,6 +453,7 @@ export class Session {
   }
 
   #run() {
+    this.#consoles?.open();
     this.#say("running");
     this.#loop?.start();
   }
@@ -466,6 +481,7 @@ export class Session {
     const ran = this.#asleep;
     this.#asleep = null;
     if (ran) {
+      this.#consoles?.open();
       this.#loop?.start();
     }
   }
@@ -602,8 +618,8 @@ export class Session {
   /**
    * Puts something else into a disk's place, and builds the machine again if it was there.
    * @param {string} name
-   * @param {(disk: PluggedDisk, check: () => void) => Promise<void>} change `check` fails once
-   *   another tab has taken the disk
+   * @param {(disk: PluggedDisk, check: () => void) => Promise<void>} change `check` comes right
+   *   before the disk changes, and fails once another tab has taken it
    */
   async #replace(name, change) {
     if (this.#state !== "created" && this.#state !== "off") {
@@ -619,8 +635,9 @@ export class Session {
         if (lost) {
           throw failure("locked", takenOver(name));
         }
+        // Even if it fails now: nobody knows what is there then.
+        this.#replaced.add(name);
       });
-      this.#replaced.add(name);
     } finally {
       await lock?.release();
       if (this.#state === "created") {

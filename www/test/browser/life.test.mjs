@@ -24,6 +24,8 @@ import {
  * runs up to two later; the kernel takes whole ones of it, and they are what `date` says.
  */
 const LATE = 5;
+/** Linux adds half a second to what its real-time clock says: that has whole ones (rtc_hctosys). */
+const EARLY = 0.5;
 /** How long a page is away. */
 const AWAY = LATE + 3;
 const HOUR = 3600;
@@ -81,7 +83,7 @@ async function wrong(page, now = Date.now) {
   const before = now() / 1000;
   const date = Number(await output(page, "date +%s"));
   const late = before - date;
-  return late > LATE ? late : Math.min(0, now() / 1000 - date);
+  return late > LATE ? late : Math.min(0, now() / 1000 + EARLY - date);
 }
 
 /** What the kernel complained of, beside what it says in any boot. @param {Page} page */

@@ -33,6 +33,51 @@ for (const which of found) {
     const seen = (page) => page.evaluate(() => seen);
     const pressWord = (page, word) => page.evaluate((w) => [...vm.shadowRoot.querySelectorAll("button")].find((b) => b.textContent === w).click(), word);
 
+    test("a start right behind a stop is the last word", async (t) => {
+      const { page } = await open(t, one('append="mock.slow=50"'));
+      assert.equal(await page.evaluate(async () => {
+        const first = vm.start().catch((error) => error.code);
+        void vm.stop().catch(() => {});
+        await vm.start();
+        return first;
+      }), "aborted");
+      await running(page);
+    });
+
+    test("a machine that was off can be left alone while it is built again", async (t) => {
+      const { page } = await open(t, one('append="mock.rebuild=60000"'));
+      await start(page);
+      await page.evaluate(() => {
+        globalThis.events = [];
+        for (const type of ["vm-error", "vm-exit"]) vm.addEventListener(type, () => events.push(type));
+        return vm.stop();
+      });
+      await page.evaluate(() => { globalThis.again = vm.start().catch((error) => error.code); });
+      await until(page, () => vm.state === "loading");
+      await page.evaluate(() => [...vm.shadowRoot.querySelectorAll("button")].find((b) => b.textContent === "Cancel").click());
+      assert.equal(await page.evaluate(() => again), "aborted");
+      assert.deepEqual(await page.evaluate(() => [vm.state, vm.error, events]), ["off", undefined, ["vm-exit"]]);
+    });
+
+    test("a pause that cannot keep what was written leaves a machine that goes on", async (t) => {
+      const { page } = await open(t, one('append="mock.unkept=quota"'));
+      await start(page);
+      assert.equal(await page.evaluate(() => vm.pause().catch((error) => error.code)), "quota");
+      assert.deepEqual(await page.evaluate(() => [vm.state, vm.error]), ["paused", undefined]);
+      await page.evaluate(() => vm.start());
+      await running(page);
+    });
+
+    test("an address that does not count can be taken away", async (t) => {
+      const { page } = await open(t, one());
+      await page.evaluate(() => {
+        vm.machine = { virtarium: 1, kernel: "/k" };
+        return vm.start();
+      });
+      await page.evaluate(() => vm.removeAttribute("src"));
+      assert.notEqual(await page.evaluate(() => vm.state), "idle");
+    });
+
     test("a machine that was paused runs when it is restarted", async (t) => {
       const { page } = await open(t, one());
       await start(page);

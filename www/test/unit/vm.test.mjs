@@ -284,3 +284,15 @@ test("nobody waits for the output of a machine that goes off, nor sees that of t
   await assert.rejects(vm.expect("# ", { timeout: 20 }), { code: "aborted" });
   await assert.rejects(vm.whenReady({ timeout: 20 }), { code: "aborted" });
 });
+
+test("an end is told once for a machine that ran, and not for one that could not be built", async (t) => {
+  const { vm, worker } = await machine(t);
+  const ends = [];
+  vm.addEventListener("exit", ({ detail }) => ends.push(detail.code));
+  worker.say("state", { state: "running" });
+  worker.say("state", { state: "off", code: 3 });
+  worker.say("state", { state: "off" });
+  worker.say("state", { state: "loading" });
+  worker.say("state", { state: "off" });
+  assert.deepEqual([ends, vm.exitCode], [[3], 3]);
+});

@@ -189,3 +189,30 @@ test("a guest's reboot is told between its output and the next guest's", async (
   assert.deepEqual(said.slice(0, 6), ["x", "reset", "x", "reset", "x", "reset"]);
   assert.deepEqual(events.filter(({ event }) => event === "state").map(({ state }) => state), ["loading", "created", "running", "paused"]);
 });
+
+test("however a machine comes to run, what is typed reaches it", async (t) => {
+  const type = async (/** @type {(it: any) => Promise<void>} */ how) => {
+    let text = "";
+    const { session: it } = await session(t, ECHO, {
+      onEvent(event) {
+        if (event.event === "output") text += Buffer.from(event.bytes).toString("latin1");
+      },
+    });
+    await how(it);
+    await it.write(UART, new TextEncoder().encode("hello"));
+    await until(() => text === "hello", `it is echoed (${how})`);
+    // Several that never sleep would leave Node.js no time.
+    await it.dispose();
+  };
+  await type((it) => it.start());
+  await type(async (it) => {
+    await it.start();
+    await it.stop();
+    await it.reset();
+  });
+  await type(async (it) => {
+    await it.suspend();
+    await it.start();
+    await it.resume();
+  });
+});

@@ -67,15 +67,15 @@ export class RangeSource {
 
   /**
    * Asks how large the image is, and by what one sees that it was replaced. Comes first.
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {{signal?: AbortSignal, eager?: boolean}} [options] `eager` as of `persist`
    * @returns {Promise<Image>}
    * @throws {SourceError}
    */
-  async probe(options = {}) {
+  async probe({ signal, eager } = {}) {
     if (!URL.canParse(this.url)) {
       throw new SourceError("bad-machine", String(this.url), "not an absolute address");
     }
-    const found = await this.#persist(() => this.#ask(options.signal), options.signal);
+    const found = await this.#persist(() => this.#ask(signal), signal, eager);
     const { size, validators: at } = found;
     const { etag, modified } = at;
     if (found.whole) {
@@ -122,13 +122,14 @@ export class RangeSource {
    * @template T
    * @param {() => Promise<T>} once
    * @param {AbortSignal | undefined} signal
+   * @param {boolean} [eager]
    */
-  #persist(once, signal) {
+  #persist(once, signal, eager) {
     const all = () => {
       if (this.#changed) throw this.#changed;
       return once();
     };
-    return persist(this.url, all, { ...this.options, host: this.host, signal });
+    return persist(this.url, all, { ...this.options, host: this.host, signal, eager });
   }
 
   /**
