@@ -37,6 +37,8 @@ let state = "created";
 let line = "";
 let agentLine = "";
 let boots = 0;
+/** Whether the guest has run since the machine was reset. */
+let begun = true;
 let suspended = false;
 let outstanding = 0;
 /** @type {(() => void)[]} */
@@ -80,6 +82,7 @@ function restart() {
 
 async function boot() {
   const mine = ++boots;
+  begun = true;
   line = agentLine = "";
   if (state !== "running") setState("running");
   for (const text of BOOT) {
@@ -227,7 +230,8 @@ const calls = {
     return { disks, consoles: options.machine.consoles };
   },
   start() {
-    if (state === "paused") setState("running");
+    if (state === "paused" && !begun) void boot();
+    else if (state === "paused") setState("running");
     else if (state === "off" && word("rebuild")) return rebuild();
     else if (state !== "running") void boot();
   },
@@ -238,7 +242,10 @@ const calls = {
   reset() {
     if (state === "off") void boot();
     else if (state === "running") restart();
-    else say({ event: "reset" });
+    else {
+      begun = false;
+      say({ event: "reset" });
+    }
   },
   stop() { boots++; setState("off"); },
   suspend() { suspended = true; },
