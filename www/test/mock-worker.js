@@ -69,8 +69,10 @@ async function print(console, data) {
 async function rebuild() {
   const mine = ++boots;
   setState("loading");
-  await sleep(Number(word("rebuild")));
-  if (mine !== boots) throw fail("aborted");
+  for (let left = Number(word("rebuild")); left > 0; left -= 10) {
+    await sleep(10);
+    if (mine !== boots) throw fail("aborted");
+  }
   void boot();
 }
 
