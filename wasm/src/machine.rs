@@ -360,6 +360,23 @@ impl Machine {
         ])
     }
 
+    /// Requests of the guest that changed nothing of a disk, so far. This and
+    /// [`Machine::disk_writes`] may be asked behind every slice: no place is asked for them.
+    #[wasm_bindgen(js_name = diskReads)]
+    #[must_use]
+    pub fn disk_reads(&self, disk: usize) -> f64 {
+        let plugged = self.host.disks.get(disk);
+        plugged.map_or(0.0, |plugged| plugged.traffic.reads as f64)
+    }
+
+    /// Requests of the guest that changed something of a disk, so far.
+    #[wasm_bindgen(js_name = diskWrites)]
+    #[must_use]
+    pub fn disk_writes(&self, disk: usize) -> f64 {
+        let plugged = self.host.disks.get(disk);
+        plugged.map_or(0.0, |plugged| plugged.traffic.writes as f64)
+    }
+
     /// Counts of what happened to a disk: `{reads, bytesRead, writes, bytesWritten, chunks,
     /// chunksPresent, overlayBytes}`.
     #[wasm_bindgen(js_name = diskStatistics)]

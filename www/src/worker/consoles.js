@@ -43,7 +43,7 @@ export class Consoles {
       // A copy out of the module's memory, which is not shared.
       const bytes = /** @type {Uint8Array<ArrayBuffer>|undefined} */ (this.#machine.takeOutput(console));
       if (bytes) {
-        state.backlog.push(/** @type {Uint8Array<ArrayBuffer>} */ (bytes));
+        state.backlog.push(bytes);
         this.#send(console, OUTPUT_WINDOW);
         this.#flooded ||= state.unacknowledged >= OUTPUT_WINDOW;
       }

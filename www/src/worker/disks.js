@@ -179,6 +179,18 @@ export class PluggedDisk {
     this.#back();
   }
 
+  /**
+   * What comes from the server waits, and with it the writes that wait for that, until the
+   * function that this gives is called: the disk stays as it is.
+   */
+  hold() {
+    const there = this.#there;
+    let release = () => {};
+    const held = new Promise((resolve) => (release = () => resolve(undefined)));
+    this.#there = Promise.all([there, held]).then(() => {});
+    return release;
+  }
+
   /** The end. What is on its way is dropped. */
   close() {
     this.detach();
@@ -237,18 +249,6 @@ export class PluggedDisk {
     }
     this.serve();
     this.wake();
-  }
-
-  /**
-   * What comes from the server waits, and with it the writes that wait for that, until the
-   * function that this gives is called: the disk stays as it is.
-   */
-  hold() {
-    const there = this.#there;
-    let release = () => {};
-    const held = new Promise((resolve) => (release = () => resolve(undefined)));
-    this.#there = Promise.all([there, held]).then(() => {});
-    return release;
   }
 
   /**

@@ -67,9 +67,9 @@ export class Usage {
     }
     const sum = { at: now, reads: 0, writes: 0, fetches: 0, bytesFetched: 0 };
     for (const [number, { source }] of disks.entries()) {
-      const { reads, writes } = /** @type {{reads: number, writes: number}} */ (machine.diskStatistics(number));
-      sum.reads += reads;
-      sum.writes += writes;
+      // Not its statistics: they ask the browser for the file's size, which is slow in Firefox.
+      sum.reads += machine.diskReads(number);
+      sum.writes += machine.diskWrites(number);
       sum.fetches += source?.statistics.fetched ?? 0;
       sum.bytesFetched += source?.statistics.bytes ?? 0;
     }

@@ -2,6 +2,8 @@
 
 /** RISC-V: waits for ever. */
 export const WAIT = [0x10500073, 0xffdff06f];
+/** RISC-V: does nothing, and does not wait for anything. */
+export const SPIN = [0x0000006f];
 /** RISC-V: prints 4096 bytes through the SBI's debug console, for ever. */
 export const FLOOD = [
   // lui a7, addi a7: DBCN; auipc s0; a6 = 0; and in a loop a0 = 4096, a1 = s0, a2 = 0, ecall

@@ -5,7 +5,8 @@ import { test } from "node:test";
 
 import { CHUNKS } from "../../src/worker/source/index.js";
 import { failure } from "./source-server.mjs";
-import { FakeDatabase, MAGIC, Opfs, PluggedDisk, browse, refusal, withDisk } from "./worker.mjs";
+import { SPIN } from "./guests.mjs";
+import { FakeDatabase, MAGIC, Opfs, PluggedDisk, browse, refusal, session, withDisk } from "./worker.mjs";
 
 /** The bytes of an overlay's headers, journal and map before any data (docs/disk-format.md). */
 const METADATA = 8192 + (1 << 20) + 8192;
@@ -227,4 +228,19 @@ test("a_chunk_that_was_only_read_ahead_is_missed_by_nobody", async () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.deepEqual(said.map(({ code }) => code), wanted ? ["integrity"] : []);
   }
+});
+
+test("a_slice_asks_nothing_of_a_file_that_the_guest_leaves_alone", async (t) => {
+  const opfs = new Opfs();
+  browse(t, { opfs });
+  const { session: worker } = await session(t, SPIN, { persist: "p", machine: { disks: [{ name: "d", size: 1 << 20 }] } });
+  await worker.start();
+  const { sizes } = opfs;
+  const { instructions } = worker.stats();
+  assert.ok(opfs.sizes > sizes, "who wants the statistics is told it");
+  const asked = opfs.sizes;
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  await worker.pause();
+  assert.equal(opfs.sizes, asked);
+  assert.ok(worker.stats().instructions > instructions, "there were slices");
 });

@@ -39,6 +39,8 @@ export class Opfs {
   /** What happened to names. @type {{name: string, file: Content | null}[]} */
   names = [];
   quota = Infinity;
+  /** How often a handle was asked for a size. */
+  sizes = 0;
   /** What the origin keeps elsewhere. */
   others = () => 0;
   /** Calls until `fault` is met; each counts. */
@@ -132,7 +134,10 @@ export class Opfs {
       file.bytes = bytes;
     };
     return {
-      getSize: () => file.bytes.length,
+      getSize: () => {
+        this.sizes += 1;
+        return file.bytes.length;
+      },
       truncate: (/** @type {number} */ length) => {
         this.step("truncate", name);
         resize(length);
