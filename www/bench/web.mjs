@@ -39,7 +39,7 @@ if (!values.site) {
  * @param {Name} name
  * @param {string} program
  * @param {Site} site
- * @param {number} idle seconds to watch the idle guest; 0 for none
+ * @param {number} idle seconds to watch the idle guest, and as long the paused machine; 0 for none
  */
 async function boot(name, program, site, idle) {
   const { browser, close } = await launch(name, program);
@@ -49,13 +49,14 @@ async function boot(name, program, site, idle) {
     await page.waitForSelector("virtarium-vm >>> button.start", { visible: true });
     const pid = browser.process()?.pid ?? 0;
     /** The share of a core that the browser has, as long as nothing is asked of it. */
-    const share = async () => {
+    const spent = async () => {
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
       const before = processorTime(pid);
-      await new Promise((resolve) => setTimeout(resolve, idle * 1000));
-      return (processorTime(pid) - before) / idle;
+      await new Promise((resolve) => setTimeout(resolve, idle * 500));
+      return processorTime(pid) - before;
     };
-    const without = idle > 0 ? await share() : undefined;
+    const call = (/** @type {"pause"|"start"} */ name) =>
+      page.evaluate((call) => /** @type {any} */ (document.querySelector("virtarium-vm"))[call](), name);
     let took = 0;
     const start = async () => {
       took = await page.evaluate(async () => {
@@ -71,8 +72,14 @@ async function boot(name, program, site, idle) {
     };
     page.setDefaultTimeout(BOOT_MS);
     const task = name === "chromium" ? await longestTask(page, start) : await start();
-    const withGuest = idle > 0 ? await share() : undefined;
-    return { took, task: task?.processor, without, withGuest };
+    if (idle === 0) return { took, task: task?.processor, shares: [] };
+    // A browser is busy with itself for minutes, and less and less: running, paused, paused, running.
+    let running = await spent();
+    await call("pause");
+    const paused = (await spent()) + (await spent());
+    await call("start");
+    running += await spent();
+    return { took, task: task?.processor, shares: [paused, running].map((time) => time / idle) };
   } finally {
     await close();
   }
@@ -115,10 +122,10 @@ const lines = [
   `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} processors, load ${os.loadavg()[0]?.toFixed(2)}; ` +
     `${values.repeat} boots each, a new profile for each, from a server on this machine`,
   "",
-  "The last two columns are what the whole browser takes of a core: with the page before the click,",
-  "and with a guest at its prompt.",
+  "The last two columns are what the whole browser takes of a core, with the machine paused and with",
+  "its guest at the prompt: what an idle guest costs is the difference.",
   "",
-  "| browser | median | from | to | longest task (processor) | before the click | idle guest |",
+  "| browser | median | from | to | longest task (processor) | paused | idle guest |",
   "|---|---|---|---|---|---|---|",
 ];
 for (const name of /** @type {Name[]} */ (["chromium", "firefox"])) {
@@ -129,7 +136,7 @@ for (const name of /** @type {Name[]} */ (["chromium", "firefox"])) {
   }
   const times = [];
   let task = 0;
-  /** @type {(number | undefined)[]} */
+  /** @type {number[]} */
   let shares = [];
   for (let round = 0; round < Number(values.repeat); round += 1) {
     const last = round === Number(values.repeat) - 1;
@@ -137,12 +144,12 @@ for (const name of /** @type {Name[]} */ (["chromium", "firefox"])) {
     console.error(`${name} ${round + 1}: ${(result.took / 1000).toFixed(2)} s`);
     times.push(result.took / 1000);
     task = Math.max(task, result.task ?? NaN);
-    shares = [result.without, result.withGuest];
+    shares = result.shares;
   }
   const seconds = (/** @type {number} */ s) => `${s.toFixed(2)} s`;
   const row = [name, seconds(median(times)), seconds(Math.min(...times)), seconds(Math.max(...times))];
   row.push(Number.isNaN(task) ? "not traced" : `${task.toFixed(1)} ms`);
-  for (const share of shares) row.push(share === undefined ? "" : `${(share * 100).toFixed(2)} %`);
+  for (const share of shares) row.push(`${(share * 100).toFixed(2)} %`);
   lines.push(`| ${row.join(" | ")} |`);
 }
 await site.close();
