@@ -5,18 +5,16 @@
  * `stop` while `create` still downloads.
  */
 
-import { Machine, Storage } from "virtarium-wasm";
 import { PROTOCOL } from "../protocol.js";
-import { assemble, epochNow } from "./assemble.js";
-import { storageOf } from "./database.js";
-import { checkOverlay, openDisks, withRoom } from "./disks.js";
-import { failure } from "./failure.js";
+import { build, epochNow } from "./assemble.js";
 import { Consoles } from "./consoles.js";
+import { failure } from "./failure.js";
 import { Loop } from "./loop.js";
-import { MAGIC, bytesOf } from "./opfs.js";
-import { fetchParts, loadModule } from "./parts.js";
+import { loadModule } from "./parts.js";
+import { forgetOverlay, importOverlay } from "./replace.js";
 import { Usage } from "./usage.js";
 
+/** @typedef {import("virtarium-wasm").Machine} Machine */
 /** @typedef {import("../protocol.js").CreateOptions} CreateOptions */
 /** @typedef {import("../protocol.js").WorkerEvent} WorkerEvent */
 /** @typedef {import("../protocol.js").WorkerState} WorkerState */
@@ -46,7 +44,7 @@ export class Session {
   #shutOut = false;
   /** The machine stands still for a moment, whatever its state. */
   #held = false;
-  /** Ends the downloads of a machine that is being built. @type {AbortController | null} */
+  /** Ends the downloads of a machine that is being built, or of a disk that is imported. @type {AbortController | null} */
   #building = null;
   /** What `runTo` waits for. @type {{resolve: (count: number) => void, reject: (error: Error) => void} | null} */
   #counting = null;
@@ -287,59 +285,22 @@ export class Session {
    * @param {Blob} overlay
    */
   importDisk(name, overlay) {
-    return this.#inTurn(async () => {
-      // An empty file would pass for a disk that was never begun.
-      if (new TextDecoder().decode(await bytesOf(overlay.slice(0, MAGIC.length))) !== MAGIC) {
-        throw failure("bad-image", `disk ${name}: the file is no overlay (docs/disk-format.md)`);
-      }
-      return this.#replace(name, async (disk, check) => {
-        const { file, database, kind } = disk.place;
-        if (file) {
-          const handle = await withRoom(disk.source, () => file.stage(overlay));
-          try {
-            await this.#checkOverlay(disk, Storage.fromHandle(handle));
-            check();
-            await file.approve();
-          } catch (error) {
-            // If it cannot be deleted, the next opening does it.
-            await file.settle().catch(() => {});
-            throw error;
-          }
-        } else if (database) {
-          const bytes = await bytesOf(overlay);
-          await this.#checkOverlay(disk, storageOf(bytes));
-          check();
-          await withRoom(disk.source, () => database.replace(bytes));
-        } else {
-          throw failure("unsupported", `the disk ${name} is kept in ${kind}, and what is imported would be gone with the machine`);
+    return this.#inTurn(() =>
+      this.#replace(name, async (disk, check) => {
+        // `stop` and `dispose` break it off.
+        this.#building = new AbortController();
+        try {
+          await importOverlay(disk, overlay, check, this.#building.signal);
+        } finally {
+          this.#building = null;
         }
-      });
-    });
-  }
-
-  /**
-   * Whether this is an overlay over the disk's image, which `stop` and `dispose` may break off.
-   * @param {PluggedDisk} disk
-   * @param {Storage} storage
-   */
-  async #checkOverlay(disk, storage) {
-    this.#building = new AbortController();
-    try {
-      await checkOverlay(disk.info, storage, this.#building.signal);
-    } finally {
-      this.#building = null;
-    }
+      }),
+    );
   }
 
   /** @param {string} name */
   resetDisk(name) {
-    return this.#inTurn(() =>
-      this.#replace(name, async ({ place }, check) => {
-        check();
-        await place.file?.delete();
-        await place.database?.delete(false);
-      }),
-    );
+    return this.#inTurn(() => this.#replace(name, forgetOverlay));
   }
 
   sync() {
@@ -389,53 +350,31 @@ export class Session {
   /** Fetches the files and builds the machine out of them. */
   async #build() {
     const options = /** @type {CreateOptions} */ (this.#options);
-    const { machine: info } = options;
-    const progress = (/** @type {import("../protocol.js").ProgressEvent} */ event) => this.#post(event);
     this.#lostName = "";
     this.#building = new AbortController();
-    const { signal } = this.#building;
-    let opened, parts;
     try {
-      parts = await fetchParts(info, progress, signal);
-      opened = await openDisks(info.disks, {
-        persist: options.persist,
-        steal: options.steal ?? false,
-        discard: options.discard ?? [],
+      const { machine, disks } = await build(options, {
+        post: (event) => this.#post(event),
+        signal: this.#building.signal,
         onLost: (name) => this.#lost(name),
-        tell: (event) => this.#post(event),
-        progress,
-        signal,
+        check: () => {
+          if (this.#lostName) {
+            throw failure("locked", takenOver(this.#lostName));
+          }
+        },
         wake: () => this.#loop?.wake(),
         onError: (error) => this.look(error),
       });
+      this.#machine = machine;
+      this.#disks = disks;
     } finally {
       this.#building = null;
     }
-    if (this.#lostName) {
-      for (const { plugged, disk } of opened) {
-        disk.free();
-        plugged.close();
-      }
-      throw failure("locked", takenOver(this.#lostName));
-    }
-    try {
-      this.#machine = new Machine(assemble(options, parts, opened));
-    } catch (error) {
-      for (const { plugged } of opened) {
-        plugged.close();
-      }
-      throw error;
-    }
-    const machine = this.#machine;
     this.#builtAt = Date.now();
     this.#replaced.clear();
-    this.#disks = opened.map(({ plugged }, number) => {
-      plugged.plug(machine, number);
-      return plugged;
-    });
     this.#usage = new Usage();
-    this.#consoles = new Consoles(machine, info.consoles, (event, transfer) => this.#post(event, transfer));
-    this.#loop = new Loop(machine, (took) => this.#around(took), (stop) => this.#stopped(stop));
+    this.#consoles = new Consoles(this.#machine, options.machine.consoles, (event, transfer) => this.#post(event, transfer));
+    this.#loop = new Loop(this.#machine, (took) => this.#around(took), (stop) => this.#stopped(stop));
     for (const disk of this.#disks) {
       disk.inform();
     }
@@ -477,13 +416,18 @@ export class Session {
       this.#detach();
       throw error;
     }
-    this.#shutOut = false;
     const ran = this.#asleep;
-    this.#asleep = null;
+    this.#awake();
     if (ran) {
       this.#consoles?.open();
       this.#loop?.start();
     }
+  }
+
+  /** There is nothing to wake up from. */
+  #awake() {
+    this.#asleep = null;
+    this.#shutOut = false;
   }
 
   /** Whether the guest's clock is the host's, and nobody has said what it shows. */
@@ -578,7 +522,7 @@ export class Session {
     } finally {
       this.#detach();
       this.#consoles?.forget();
-      this.#asleep = null;
+      this.#awake();
       this.#say("off", code);
     }
   }
@@ -611,7 +555,7 @@ export class Session {
     this.#consoles?.forget();
     this.#detach();
     this.#disk(name).say("locked", takenOver(name));
-    this.#asleep = null;
+    this.#awake();
     this.#say("off");
   }
 
@@ -692,5 +636,5 @@ export class Session {
 
 /** @param {string} disk */
 function takenOver(disk) {
-  return `the disk ${disk} was taken over by another tab`;
+  return `the disk ${disk} was taken over, by another tab or by another machine of this page`;
 }

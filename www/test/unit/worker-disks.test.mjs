@@ -244,3 +244,22 @@ test("a_slice_asks_nothing_of_a_file_that_the_guest_leaves_alone", async (t) => 
   assert.equal(opfs.sizes, asked);
   assert.ok(worker.stats().instructions > instructions, "there were slices");
 });
+
+test("a_machine_that_cannot_be_built_holds_no_file", async (t) => {
+  const opfs = new Opfs();
+  browse(t, { opfs });
+  const disks = [{ name: "d", size: 1 << 20 }];
+  const open = () => [...opfs.files.values()].some((file) => file.open);
+  const { create } = await session(t, SPIN, { persist: "p", machine: { disks, kernel: { bytes: new Uint8Array(10) } }, create: false });
+  assert.equal((await failure(create())).code, "bad-image");
+  assert.ok(opfs.files.has("d.overlay") && !open(), "a kernel that is none");
+  // The disk is taken while it is being opened.
+  opfs.before = (what, name) => {
+    if (what !== "createSyncAccessHandle" || name !== "d.overlay") return;
+    opfs.before = () => {};
+    void navigator.locks.request("virtarium:p/d", { steal: true }, () => {});
+  };
+  const { create: again } = await session(t, SPIN, { persist: "p", machine: { disks }, create: false });
+  assert.equal((await failure(again())).code, "locked");
+  assert.ok(!open(), "one that another tab has taken");
+});
