@@ -18,16 +18,17 @@ export function epochNow() {
  * @param {object} how
  * @param {(event: import("../protocol.js").DiskEvent | import("../protocol.js").ProgressEvent) => void} how.post
  * @param {AbortSignal} how.signal ends it
+ * @param {import("./storage.js").Memories} how.memories
  * @param {(disk: string) => void} how.onLost another tab has taken a disk, now or later
  * @param {() => void} how.check throws if that has happened already
  * @param {() => void} how.wake a disk has something for the machine
  * @param {(error: unknown) => void} how.onError the machine is broken
  * @returns {Promise<{machine: Machine, disks: PluggedDisk[]}>}
  */
-export async function build(options, { post, signal, onLost, check, wake, onError }) {
+export async function build(options, { post, signal, memories, onLost, check, wake, onError }) {
   const { machine: info, persist, steal = false, discard = [] } = options;
   const parts = await fetchParts(info, post, signal);
-  const opened = await openDisks(info.disks, { persist, steal, discard, onLost, tell: post, progress: post, signal, wake, onError });
+  const opened = await openDisks(info.disks, { persist, steal, discard, memories, onLost, tell: post, progress: post, signal, wake, onError });
   const disks = opened.map(({ plugged }) => plugged);
   const plan = new MachineOptions();
   try {

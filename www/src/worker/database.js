@@ -199,12 +199,12 @@ function* blocksOf(bytes) {
 }
 
 /**
- * A logged storage that holds a file.
+ * A storage in memory that holds a file.
  * @param {Uint8Array} bytes
  * @returns {WasmStorage}
  */
 export function storageOf(bytes) {
-  const storage = Storage.memory(true);
+  const storage = Storage.memory(false);
   for (const [number, block] of blocksOf(bytes)) {
     storage.restoreBlock(number, block);
   }

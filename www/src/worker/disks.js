@@ -378,6 +378,7 @@ export class PluggedDisk {
  * @param {string | null} options.persist
  * @param {boolean} options.steal
  * @param {string[]} options.discard disks of which what was written is thrown away
+ * @param {import("./storage.js").Memories} options.memories
  * @param {(disk: string) => void} options.onLost
  * @param {(event: DiskEvent) => void} options.tell
  * @param {(event: import("../protocol.js").ProgressEvent) => void} options.progress
@@ -386,7 +387,7 @@ export class PluggedDisk {
  * @param {(error: unknown) => void} options.onError
  * @returns {Promise<{plugged: PluggedDisk, disk: Disk}[]>}
  */
-export async function openDisks(infos, { persist, steal, discard, onLost, tell, progress, signal, wake, onError }) {
+export async function openDisks(infos, { persist, steal, discard, memories, onLost, tell, progress, signal, wake, onError }) {
   const persisted = persist !== null && ((await navigator.storage?.persisted?.().catch(() => false)) ?? false);
   /** @param {MachineDisk} info */
   const open = async (info) => {
@@ -399,7 +400,7 @@ export async function openDisks(infos, { persist, steal, discard, onLost, tell, 
       tell({ event: "disk", name: info.name, kind, persisted, code: "offline", error, recovered });
     }, progress, signal);
     const keep = info.readonly ? null : persist;
-    const place = await openPlace(keep, info.name, { steal, discard: discard.includes(info.name), onLost: () => onLost(info.name) });
+    const place = await openPlace(keep, info.name, { steal, discard: discard.includes(info.name), memories, onLost: () => onLost(info.name) });
     let disk;
     try {
       disk = Disk.open(place.storage, image.base, Math.floor(CACHE / infos.length));

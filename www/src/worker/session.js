@@ -51,6 +51,8 @@ export class Session {
   /** @type {Promise<unknown>} */
   #turn = Promise.resolve();
   #panic = "";
+  /** @type {import("./storage.js").Memories} */
+  #memories = new Map();
   /** When the machine was built, as the wall clock has it. */
   #builtAt = 0;
   /** A disk that another tab took. */
@@ -290,7 +292,7 @@ export class Session {
         // `stop` and `dispose` break it off.
         this.#building = new AbortController();
         try {
-          await importOverlay(disk, overlay, check, this.#building.signal);
+          await importOverlay(disk, overlay, this.#memories, check, this.#building.signal);
         } finally {
           this.#building = null;
         }
@@ -300,7 +302,7 @@ export class Session {
 
   /** @param {string} name */
   resetDisk(name) {
-    return this.#inTurn(() => this.#replace(name, forgetOverlay));
+    return this.#inTurn(() => this.#replace(name, (disk, check) => forgetOverlay(disk, this.#memories, check)));
   }
 
   sync() {
@@ -356,6 +358,7 @@ export class Session {
       const { machine, disks } = await build(options, {
         post: (event) => this.#post(event),
         signal: this.#building.signal,
+        memories: this.#memories,
         onLost: (name) => this.#lost(name),
         check: () => {
           if (this.#lostName) {

@@ -12,23 +12,29 @@ import { File } from "./opfs.js";
  * A place for one disk.
  * @typedef {object} Place
  * @property {"opfs" | "indexeddb" | "memory"} kind
- * @property {import("virtarium-wasm").Storage} storage for the machine, which takes it over
+ * @property {Storage} storage for the machine, which takes it over
  * @property {Database | null} database takes the batches of a logged place
  * @property {File | null} file the file of a place that has one
  * @property {Lock | null} lock
  */
 
 /**
+ * What is in the disks that are kept in memory, by name: each machine of a worker begins with what
+ * the one before it has left there, as after a power cycle.
+ * @typedef {Map<string, Storage>} Memories
+ */
+
+/**
  * Opens the place for a disk, or the next best that this browser and page allow.
  * @param {string | null} persist name of the machine that is kept, or null to keep nothing
  * @param {string} disk
- * @param {{steal: boolean, discard: boolean, onLost: () => void}} options `discard`: what was
- *   written is thrown away; `onLost`: another tab has taken the disk
+ * @param {{steal: boolean, discard: boolean, memories: Memories, onLost: () => void}} options
+ *   `discard`: what was written is thrown away; `onLost`: another tab has taken the disk
  * @returns {Promise<Place>}
  */
-export async function openPlace(persist, disk, { steal, discard, onLost }) {
+export async function openPlace(persist, disk, { steal, discard, memories, onLost }) {
   if (persist === null) {
-    return { kind: "memory", storage: Storage.memory(false), database: null, file: null, lock: null };
+    return inMemory(disk, memories, null);
   }
   const lock = await Lock.take(`virtarium:${persist}/${disk}`, steal, onLost);
   try {
@@ -59,5 +65,17 @@ export async function openPlace(persist, disk, { steal, discard, onLost }) {
     await lock?.release();
     throw error;
   }
-  return { kind: "memory", storage: Storage.memory(false), database: null, file: null, lock };
+  return inMemory(disk, memories, lock);
+}
+
+/**
+ * @param {string} disk
+ * @param {Memories} memories
+ * @param {Lock | null} lock
+ * @returns {Place}
+ */
+function inMemory(disk, memories, lock) {
+  const memory = memories.get(disk) ?? Storage.memory(false);
+  memories.set(disk, memory);
+  return { kind: "memory", storage: /** @type {Storage} */ (memory.again()), database: null, file: null, lock };
 }
