@@ -51,6 +51,8 @@ export class Session {
   /** @type {Promise<unknown>} */
   #turn = Promise.resolve();
   #panic = "";
+  /** How often a guest has begun. */
+  #life = 0;
   /** @type {import("./storage.js").Memories} */
   #memories = new Map();
   /** When the machine was built, as the wall clock has it. */
@@ -138,7 +140,8 @@ export class Session {
         return;
       }
       this.#powerCycle();
-      this.#loop?.wake();
+      // The guest may have ended just before.
+      this.#goOn();
     });
   }
 
@@ -374,6 +377,7 @@ export class Session {
       this.#building = null;
     }
     this.#builtAt = Date.now();
+    this.#life += 1;
     this.#replaced.clear();
     this.#usage = new Usage();
     this.#consoles = new Consoles(this.#machine, options.machine.consoles, (event, transfer) => this.#post(event, transfer));
@@ -472,7 +476,9 @@ export class Session {
     } else {
       this.#counted();
       const code = this.#need().exitCode;
-      void this.#inTurn(() => this.#switchOff(code)).catch((error) => this.look(error));
+      const life = this.#life;
+      // What was called before has its turn first, and may begin another life.
+      void this.#inTurn(async () => life === this.#life && this.#switchOff(code)).catch((error) => this.look(error));
     }
   }
 
@@ -488,6 +494,7 @@ export class Session {
       machine.setEpoch(epochNow());
     }
     machine.reset();
+    this.#life += 1;
     this.#loop?.restartClock();
     this.#consoles?.forget();
     if (cols !== undefined && rows !== undefined) {
@@ -600,6 +607,7 @@ export class Session {
   }
 
   #tearDown() {
+    this.#awake();
     this.#consoles?.forget();
     this.#stopCounting();
     this.#loop?.close();

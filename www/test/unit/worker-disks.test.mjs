@@ -263,3 +263,19 @@ test("a_machine_that_cannot_be_built_holds_no_file", async (t) => {
   assert.equal((await failure(again())).code, "locked");
   assert.ok(!open(), "one that another tab has taken");
 });
+
+test("a_disk_that_is_replaced_while_the_page_sleeps_is_there_when_it_wakes_up", async (t) => {
+  browse(t, { opfs: new Opfs() });
+  const { session: worker, create } = await withDisk(t, { persist: "p" });
+  await create();
+  await worker.suspend();
+  await worker.resetDisk("d");
+  await worker.resume();
+  await worker.start();
+  await worker.sync();
+  // And the next sleep lets go of it.
+  await worker.suspend();
+  const { create: other } = await withDisk(t, { persist: "p" });
+  await other();
+  assert.equal((await failure(worker.resume())).code, "locked");
+});

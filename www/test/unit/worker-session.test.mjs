@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { OUTPUT_WINDOW, UART } from "../../src/protocol.js";
 import { Consoles } from "../../src/worker/consoles.js";
-import { ECHO, FLOOD, REBOOTS, WAIT } from "./guests.mjs";
+import { ECHO, ENDS, FLOOD, REBOOTS, WAIT } from "./guests.mjs";
 import { PluggedDisk, session, until } from "./worker.mjs";
 
 const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -188,6 +188,29 @@ test("a guest's reboot is told between its output and the next guest's", async (
   const said = events.filter(({ event }) => event === "output" || event === "reset").map(({ event, bytes }) => (event === "reset" ? "reset" : String.fromCharCode(...bytes)));
   assert.deepEqual(said.slice(0, 6), ["x", "reset", "x", "reset", "x", "reset"]);
   assert.deepEqual(events.filter(({ event }) => event === "state").map(({ state }) => state), ["loading", "created", "running", "paused"]);
+});
+
+test("a reset that comes before the guest's own end is told begins another life", async (t) => {
+  let printed = "";
+  const { session: it, events } = await session(t, ENDS, {
+    machine: { disks: [{ name: "data", size: 1 << 20 }] },
+    onEvent(event) {
+      if (event.event === "output") printed += Buffer.from(event.bytes).toString("latin1");
+    },
+  });
+  const states = () => events.filter(({ event }) => event === "state").map(({ state }) => state);
+  const slow = t.mock.method(PluggedDisk.prototype, "flush", () => sleep(100));
+  await it.start();
+  const synced = it.sync();
+  const reset = it.reset();
+  await until(() => printed === "x", "the guest ends");
+  await sleep(20);
+  assert.deepEqual(states().slice(2), ["running"], "that has its turn later");
+  slow.mock.restore();
+  await Promise.all([synced, reset]);
+  await until(() => states().includes("off"), "the second life ends");
+  assert.equal(printed, "xx");
+  assert.deepEqual(states().slice(2), ["running", "off"]);
 });
 
 test("however a machine comes to run, what is typed reaches it", async (t) => {
