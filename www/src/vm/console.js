@@ -1,5 +1,6 @@
 /** @import { VmError } from "./errors.js" */
 import { WRITE_MAX } from "../protocol.js";
+import { orAbort, throwIfAborted } from "./errors.js";
 import { Expecter } from "./expect.js";
 
 /**
@@ -60,7 +61,8 @@ export class VmConsole {
    * Writes after what was written before, in pieces; resolves when the machine has taken all, which
    * keeps it for the guest's driver, or when the guest restarts.
    * @param {Uint8Array|string} data
-   * @param {{signal?: AbortSignal}} [options] an abort leaves out the pieces that are still here
+   * @param {{signal?: AbortSignal}} [options] an abort ends the waiting, and leaves out the pieces
+   *   that are still here
    * @returns {Promise<void>}
    */
   write(data, { signal } = {}) {
@@ -70,13 +72,15 @@ export class VmConsole {
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
     const life = this.#lives;
     const job = this.#tail.then(async () => {
-      for (let at = 0; at < bytes.length && !signal?.aborted && life === this.#lives; at += WRITE_MAX) {
+      for (let at = 0; at < bytes.length && life === this.#lives; at += WRITE_MAX) {
+        throwIfAborted(signal);
         // A copy: it is transferred, and the caller keeps its own.
         await this.#write(bytes.slice(at, at + WRITE_MAX));
       }
     });
+    // The next write waits for the piece that is under way, whoever has gone.
     this.#tail = job.catch(() => {});
-    return job;
+    return orAbort(job, signal);
   }
 
   /**

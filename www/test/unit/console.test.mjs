@@ -45,6 +45,39 @@ test("a stream whose write failed makes way for another", async () => {
   assert.equal(read(), "kept");
 });
 
+test("an abort ends a write whatever the guest does, and what comes next stays in its order", async () => {
+  const taken = [];
+  const { console, read } = guest(() => new Promise((resolve) => taken.push(resolve)));
+  const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
+  const gone = { code: "aborted", name: "AbortError" };
+  await assert.rejects(console.write("early", { signal: AbortSignal.abort() }), gone);
+  await assert.rejects(console.write("", { signal: AbortSignal.abort() }), gone);
+  const control = new AbortController();
+  const write = console.write("x".repeat(WRITE_MAX * 3), { signal: control.signal });
+  const next = console.write("after");
+  await settled();
+  taken.shift()();
+  await settled();
+  control.abort();
+  await assert.rejects(write, gone);
+  await settled();
+  assert.equal(taken.length, 1, "the next one waits for the piece that the guest has not taken yet");
+  taken.shift()();
+  await settled();
+  taken.shift()();
+  await next;
+  assert.equal(read(), `${"x".repeat(WRITE_MAX * 2)}after`);
+});
+
+test("a stream into a guest that does not read can be aborted", async () => {
+  const { console } = guest(() => new Promise(() => {}));
+  const writer = console.writable.getWriter();
+  const write = assert.rejects(writer.write("x"), (error) => error.code === "aborted" && error.cause.message === "enough");
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  await writer.abort(new Error("enough"));
+  await write;
+});
+
 test("what is not bytes is refused by name, not written as its name", async () => {
   const { console, read } = guest();
   for (const wrong of [new Blob(["x"]), new Blob(["x"]).stream(), 5, undefined]) {

@@ -194,12 +194,13 @@ test("the rest of what was typed for a guest does not reach the one after its re
 test("an abort ends the waiting for any call, and what was called is done all the same", async (t) => {
   const never = () => new Promise(() => {});
   const { vm, worker } = await machine(t, {}, {}, Object.fromEntries(
-    ["start", "pause", "reset", "stop", "sync", "stats", "digest", "runTo", "exportDisk", "importDisk", "resetDisk"].map((name) => [name, never])));
+    ["start", "pause", "reset", "stop", "sync", "stats", "digest", "runTo", "exportDisk", "importDisk", "resetDisk", "write"].map((name) => [name, never])));
   const calls = {
     start: (options) => vm.start(options), pause: (options) => vm.pause(options), reset: (options) => vm.reset(options),
     stop: (options) => vm.stop(options), sync: (options) => vm.sync(options), stats: (options) => vm.statistics(options),
     digest: (options) => vm.digest(options), runTo: (options) => vm.runTo(7, options), exportDisk: (options) => vm.exportDisk("root", options),
     importDisk: (options) => vm.importDisk("root", new Blob(), options), resetDisk: (options) => vm.resetDisk("root", options),
+    write: (options) => vm.send("x", options),
   };
   for (const [name, call] of Object.entries(calls)) {
     const control = new AbortController();
