@@ -212,11 +212,7 @@ export class Agent {
     });
     this.#tail = turn.then(() => {}, () => {});
     // Whoever gives up while others run is told at once and not in its turn.
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(abortError(limit.signal));
-      limit.signal.addEventListener("abort", onAbort, { once: true });
-      turn.then(resolve, reject).finally(() => limit.done());
-    });
+    return orAbort(turn, limit.signal).finally(() => limit.done());
   }
 
   /**
@@ -246,8 +242,7 @@ export class Agent {
     for (let wait = PROBE_MS; !this.#known; wait = Math.min(wait * 1.5, PROBE_MAX_MS)) {
       await this.#whenRuns(within);
       // Not before the last one has been taken: a guest without a shell reads none.
-      await orAbort(this.#console.write(""), within);
-      throwIfAborted(within);
+      await this.#console.write("", { signal: within });
       const limit = deadline(within, wait);
       try {
         // isig: byte 3 interrupts a command. The shell itself goes on after it.

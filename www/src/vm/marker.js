@@ -53,10 +53,6 @@ export class MarkerScanner {
     this.#onBytes = onBytes;
   }
 
-  get begun() {
-    return this.#begun;
-  }
-
   /**
    * @param {Uint8Array} piece
    * @returns {number|undefined} the status, when the end has been seen

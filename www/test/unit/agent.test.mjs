@@ -243,7 +243,7 @@ test("a file without an end is read to the limit, and the shell is back", { skip
   assert.equal((await agent.run("echo next")).output, "next\n");
 });
 
-test("timeout, abort and the end of the machine reject who waits", async () => {
+test("timeout, abort and the end of the machine reject who waits", { timeout: 20_000 }, async () => {
   const silent = new VmConsole(1, async () => {}, () => {});
   const agent = new Agent(silent);
   await assert.rejects(agent.run("x", { timeout: 50 }), (e) => e.code === "aborted" && /too long/.test(e.message));
@@ -252,6 +252,7 @@ test("timeout, abort and the end of the machine reject who waits", async () => {
   const second = agent.run("y", { signal: control.signal });
   control.abort();
   await assert.rejects(second, (e) => e.code === "aborted");
+  await assert.rejects(agent.run("late", { signal: control.signal }), { code: "aborted" }, "not in its turn, which does not come");
   agent.end(new VmError("crashed", "gone"));
   await assert.rejects(first, (e) => e.code === "crashed");
   await assert.rejects(agent.run("z"), (e) => e.code === "crashed");
