@@ -21,8 +21,10 @@ export class VmConsole {
   #writable;
   /** @type {Promise<void>} */
   #tail = Promise.resolve();
-  /** @type {((error?: VmError) => void)[]} */
-  #enders = [];
+  /** Ends the stream of what is printed. @type {(error: VmError) => void} */
+  #fail = () => {};
+  /** Why there is nothing more to come. @type {VmError|undefined} */
+  #ended;
   /** How often the guest has begun again. */
   #lives = 0;
 
@@ -130,12 +132,13 @@ export class VmConsole {
   off(error) { this.#expecter.fail(error); }
 
   /**
-   * There is nothing more to come.
-   * @param {VmError} [error]
+   * There is nothing more to come, also for who asks later.
+   * @param {VmError} error
    */
   end(error) {
-    if (error) this.#expecter.fail(error);
-    for (const end of this.#enders.splice(0)) end(error);
+    this.#ended = error;
+    this.#expecter.end(error);
+    this.#fail(error);
     this.#sinks.clear();
   }
 
@@ -176,17 +179,17 @@ export class VmConsole {
           if ((controller.desiredSize ?? 1) > 0) return undefined;
           return new Promise((resolve) => waiting.push(resolve));
         });
-        this.#enders.push((error) => {
+        this.#fail = (error) => {
           release();
-          if (error) controller.error(error);
-          else controller.close();
-        });
+          controller.error(error);
+        };
+        if (this.#ended) this.#fail(this.#ended);
       },
       pull: release,
       cancel: () => {
         detach();
         release();
-        this.#enders = [];
+        this.#fail = () => {};
         this.#readable = undefined;
       },
     }, { highWaterMark: WRITE_MAX, size: (chunk) => chunk.byteLength });

@@ -24,6 +24,8 @@ export class Expecter {
   #waiters = [];
   /** @type {Set<(error: VmError) => void>} */
   #failers = new Set();
+  /** @type {VmError|undefined} */
+  #ended;
 
   /** @param {Uint8Array} bytes */
   push(bytes) {
@@ -80,12 +82,20 @@ export class Expecter {
       this.#failers.add(fail);
       this.#waiters.push(waiter);
       this.#look();
+      // What was printed is still there to be found.
+      if (this.#ended) fail(this.#ended);
     });
   }
 
   /** @param {VmError} error */
   fail(error) {
     for (const fail of [...this.#failers]) fail(error);
+  }
+
+  /** Nothing more is printed: who waits is told, and who asks later. @param {VmError} error */
+  end(error) {
+    this.#ended = error;
+    this.fail(error);
   }
 
   /** The first who waits is served first; each match may serve the next. */

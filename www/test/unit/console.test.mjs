@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WRITE_MAX } from "../../src/protocol.js";
 import { VmConsole } from "../../src/vm/console.js";
+import { VmError } from "../../src/vm/errors.js";
 
 /** A console whose guest takes what `take` resolves for. */
 function guest(take = async () => {}) {
@@ -84,4 +85,23 @@ test("what is not bytes is refused by name, not written as its name", async () =
     await assert.rejects(console.write(wrong), (error) => error instanceof TypeError && /text or a Uint8Array/.test(error.message));
   }
   assert.equal(read(), "");
+});
+
+test("who asks after the end hears of it, and finds what was printed before", { timeout: 5000 }, async () => {
+  const { console } = guest();
+  const gone = new VmError("crashed", "gone");
+  const is = (error) => error === gone;
+  const open = console.readable.getReader();
+  console.receive(new TextEncoder().encode("last words"));
+  await open.read();
+  const waits = [open.read(), console.expect("never")];
+  console.end(gone);
+  for (const wait of waits) await assert.rejects(wait, is);
+  assert.equal((await console.expect("last")).text, "last");
+  await assert.rejects(console.expect("never"), is);
+  await assert.rejects(console.expect("never", { signal: AbortSignal.abort() }), { code: "aborted" });
+  await assert.rejects(open.closed, is);
+  const { console: other } = guest();
+  other.end(gone);
+  await assert.rejects(other.readable.getReader().read(), is, "read for the first time after the end");
 });
