@@ -180,7 +180,7 @@ export class VmConsole {
   readonly text: string;
   write(data: Uint8Array | string, options?: Abortable): Promise<void>;
   expect(pattern: RegExp | string, options?: Waiting): Promise<Match>;
-  /** Takes every piece of output; a promise holds back the next. Returns how to take it away again. */
+  /** Takes every piece of output; a promise holds back the next, what it throws is reported. Returns how to take it away again. */
   attach(sink: (bytes: Bytes) => void | Promise<void>): () => void;
 }
 

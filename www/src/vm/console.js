@@ -4,7 +4,7 @@ import { orAbort, throwIfAborted } from "./errors.js";
 import { Expecter } from "./expect.js";
 
 /**
- * Takes a piece of output; a promise says when the next may come.
+ * Takes a piece of output; a promise says when the next may come. What it throws is reported.
  * @typedef {(bytes: Uint8Array<ArrayBuffer>) => void|Promise<void>} Sink
  */
 
@@ -110,14 +110,17 @@ export class VmConsole {
   /** @param {Uint8Array<ArrayBuffer>} bytes */
   receive(bytes) {
     const count = bytes.length;
-    const waits = [];
-    for (const sink of this.#sinks) {
-      const wait = sink(bytes);
-      if (wait) waits.push(wait);
-    }
+    const waits = Array.from(this.#sinks, async (sink) => {
+      try {
+        await sink(bytes);
+      } catch (error) {
+        // Its mistake is its page's: the guest and the other sinks go on, as after a listener's.
+        globalThis.reportError?.(error);
+      }
+    });
     this.#expecter.push(bytes);
     if (waits.length === 0) this.#ack(count);
-    else Promise.allSettled(waits).then(() => this.#ack(count));
+    else void Promise.all(waits).then(() => this.#ack(count));
   }
 
   /** The guest begins again: the rest of what was being written was meant for the one before. */

@@ -5,12 +5,12 @@ import { VmConsole } from "../../src/vm/console.js";
 import { VmError } from "../../src/vm/errors.js";
 
 /** A console whose guest takes what `take` resolves for. */
-function guest(take = async () => {}) {
+function guest(take = async () => {}, ack = () => {}) {
   let read = "";
   const console = new VmConsole(0, async (bytes) => {
     await take(bytes);
     read += new TextDecoder().decode(bytes);
-  }, () => {});
+  }, ack);
   return { console, read: () => read };
 }
 
@@ -104,4 +104,27 @@ test("who asks after the end hears of it, and finds what was printed before", { 
   const { console: other } = guest();
   other.end(gone);
   await assert.rejects(other.readable.getReader().read(), is, "read for the first time after the end");
+});
+
+test("a sink that throws is reported, and holds back neither the guest nor the other sinks", async (t) => {
+  const reported = [];
+  const { reportError } = globalThis;
+  globalThis.reportError = (error) => reported.push(error);
+  t.after(() => { globalThis.reportError = reportError; });
+  let acked = 0;
+  let seen = 0;
+  const { console } = guest(undefined, (count) => { acked += count; });
+  const [thrown, rejected] = [new Error("a sink's"), new Error("a later one's")];
+  console.attach(() => { throw thrown; });
+  console.attach(async () => { throw rejected; });
+  console.attach((bytes) => { seen += bytes.length; });
+  const waits = console.expect("text");
+  console.receive(new TextEncoder().encode("text"));
+  assert.equal((await waits).text, "text");
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.deepEqual([acked, seen, reported], [4, 4, [thrown, rejected]]);
+  globalThis.reportError = undefined;
+  console.receive(new TextEncoder().encode("more"));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(acked, 8, "where there is nobody to report it to");
 });

@@ -119,6 +119,17 @@ test("a machine whose file has no `ready` is ready when its terminal shows somet
   assert.deepEqual(states, ["booting", "running", "booting", "running"]);
 });
 
+test("a sink that throws hides no output, and the machine is ready all the same", async (t) => {
+  const { vm, worker } = await machine(t);
+  const seen = [];
+  vm.addEventListener("output", ({ detail }) => seen.push(detail.bytes.length));
+  vm.console.attach(() => { throw new Error("a sink's"); });
+  worker.say("state", { state: "running" });
+  worker.print("text");
+  await settled();
+  assert.deepEqual([vm.state, seen, worker.calls.at(-1)], ["running", [4], ["ack", 0, 4]]);
+});
+
 test("a disk has the size that its worker says, and the kind that was said last", async (t) => {
   const told = { name: "root", kind: "memory", persisted: false };
   const { vm, worker } = await machine(t, { disks: [{ name: "root", size: "4M" }] }, {}, {
