@@ -53,6 +53,8 @@ export class Vm extends EventTarget {
   /** @type {() => void} */
   #stopWatching = () => {};
   #prompt;
+  /** Settles when worker and disks are let go of. */
+  #disposal = Promise.resolve();
 
   /**
    * Loads and builds a machine; `start` runs it.
@@ -272,15 +274,14 @@ export class Vm extends EventTarget {
   }
 
   /** Ends the machine and its worker. Disks are flushed first, if the worker still answers. */
-  async dispose() {
-    if (this.#state === "disposed") return;
-    const alive = this.#state !== "crashed";
-    this.#set("disposed");
-    if (alive) {
-      const limit = AbortSignal.timeout(3000);
-      await this.#link.rpc.call("dispose", [], { signal: limit }).catch(() => {});
+  dispose() {
+    if (this.#state !== "disposed") {
+      // At once where the worker has crashed: nothing is sent to it any more.
+      const told = this.#link.rpc.call("dispose", [], { signal: AbortSignal.timeout(3000) });
+      this.#disposal = told.catch(() => {}).then(() => this.#end("disposed", new VmError("aborted", "the machine was disposed of")));
+      this.#set("disposed");
     }
-    this.#end("disposed", new VmError("aborted", "the machine was disposed of"));
+    return this.#disposal;
   }
 
   [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {

@@ -308,3 +308,26 @@ test("an end is told once for a machine that ran, and not for one that could not
   worker.say("state", { state: "off" });
   assert.deepEqual([ends, vm.exitCode], [[3], 3]);
 });
+
+test("who disposes of a machine again waits for the same end", async (t) => {
+  let answer;
+  const { vm, worker } = await machine(t, {}, {}, { dispose: () => new Promise((resolve) => { answer = resolve; }) });
+  let ended = 0;
+  let first;
+  vm.addEventListener("state", () => { first = vm.dispose().then(() => { ended += 1; }); });
+  const all = [vm.dispose(), vm.dispose(), vm[Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]()].map((end) => end.then(() => { ended += 1; }));
+  assert.equal(vm.state, "disposed");
+  await settled();
+  assert.equal(ended, 0, "its disks are not flushed yet");
+  answer();
+  await Promise.all([first, ...all]);
+  assert.equal(worker.calls.filter(([call]) => call === "dispose").length, 1);
+});
+
+test("a machine that crashed is disposed of without its worker", async (t) => {
+  const { vm, worker } = await machine(t);
+  worker.say("crash", { message: "gone", stack: "" });
+  await vm.dispose();
+  assert.deepEqual([vm.state, worker.calls.map(([call]) => call)], ["disposed", ["create"]]);
+  await assert.rejects(vm.whenReady(), { code: "crashed" });
+});
