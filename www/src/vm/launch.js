@@ -12,10 +12,22 @@ const WASM = new URL("./virtarium.wasm", import.meta.url);
  * @param {{workerUrl?: string|URL, wasmUrl?: string|URL}} options
  * @param {string} base
  */
-export function assets({ workerUrl, wasmUrl }, base) {
+export function assets(options, base) {
+  const given = (/** @type {"worker"|"wasm"} */ name) => {
+    const field = /** @type {const} */ (`${name}Url`);
+    const value = options[field];
+    try {
+      return value ? new URL(value, base).href : undefined;
+    } catch (cause) {
+      // Its author may know it as the element's attribute.
+      throw new VmError("bad-machine", `${field} (${name}-src) is ${JSON.stringify(String(value))} and should be an address`, {
+        detail: { field }, cause,
+      });
+    }
+  };
   return {
-    workerUrl: workerUrl ? new URL(workerUrl, base).href : inlineWorker === null ? WORKER.href : undefined,
-    wasmUrl: wasmUrl ? new URL(wasmUrl, base).href : WASM.href,
+    workerUrl: given("worker") ?? (inlineWorker === null ? WORKER.href : undefined),
+    wasmUrl: given("wasm") ?? WASM.href,
   };
 }
 

@@ -54,7 +54,14 @@ export async function resolveMachine(source, { base, signal, changes = {} }) {
 export function checkMachine(value, base, changes = {}, where = "the machine") {
   const bad = (/** @type {string} */ field, /** @type {string} */ what) =>
     new VmError("bad-machine", `${where}: ${field} ${what}`, { detail: { field } });
-  const show = (/** @type {unknown} */ v) => (JSON.stringify(v) ?? String(v)).slice(0, 60);
+  const show = (/** @type {unknown} */ v) => {
+    try {
+      return (JSON.stringify(v) ?? String(v)).slice(0, 60);
+    } catch {
+      // A BigInt, or an object that holds one or itself.
+      return typeof v === "bigint" ? `${v}n` : "no JSON";
+    }
+  };
 
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw bad("the file", "is not an object");
   const m = /** @type {Record<string, unknown>} */ (value);
@@ -168,7 +175,7 @@ export function checkMachine(value, base, changes = {}, where = "the machine") {
     if (prompt === "") throw bad(field, `is ${show(v)} and should be a text`);
     return prompt;
   });
-  const more = changes.append?.trim();
+  const more = text(changes.append ?? "", "append", "").trim();
   const append = text(m.append, '"append"', "console=hvc0");
   /** @type {Machine} */
   const machine = {

@@ -66,8 +66,8 @@ export class Vm extends EventTarget {
     throwIfAborted(signal);
     checkOptions(options);
     const base = options.base ?? (typeof document === "undefined" ? import.meta.url : document.baseURI);
-    const machine = await resolveMachine(options.machine, { base, signal, changes: options });
     const { workerUrl, wasmUrl } = assets(options, base);
+    const machine = await resolveMachine(options.machine, { base, signal, changes: options });
     const vm = new Vm(machine, startWorker(workerUrl), workerUrl ?? "the worker in this file", options);
     const onAbort = () => vm.dispose();
     signal?.addEventListener("abort", onAbort, { once: true });

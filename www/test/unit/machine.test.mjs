@@ -33,12 +33,16 @@ test("the page's changes come before the file's values", () => {
   assert.deepEqual([machine.memory, machine.cpus, machine.append], [67108864, 3, "console=hvc0 quiet"]);
   const file = { ...LEAST, memory: "32M", cpus: 2 };
   assert.equal(checkMachine(file, BASE, { memory: "", cpus: "" }).memory, 33554432);
+  assert.equal(checkMachine(LEAST, BASE, { append: null }).append, "console=hvc0");
+  assert.throws(() => checkMachine(LEAST, BASE, { append: 5 }), /append is 5 and should be a text/);
   assert.throws(() => checkMachine(LEAST, BASE, { cpus: "two" }), /cpus is "two"/);
   assert.throws(() => checkMachine(LEAST, BASE, { memory: 0 }), /memory is 0/);
   assert.throws(() => checkMachine(LEAST, BASE, { memory: "3G" }), /memory is "3G" and should be a size from 8M to 1792M/);
 });
 
 test("a mistake in a machine file names its field and its value", () => {
+  const ring = {};
+  ring.ring = ring;
   const cases = [
     [null, /not an object/], [[], /not an object/], [{}, /"virtarium" is undefined/], [{ virtarium: 2 }, /"virtarium" is 2/],
     [{ virtarium: 1 }, /"kernel" is missing/], [{ ...LEAST, kernel: 5 }, /"kernel" is 5/],
@@ -70,9 +74,12 @@ test("a mistake in a machine file names its field and its value", () => {
     [{ ...LEAST, consoles: 2, agent: 2 }, /"agent" is 2/], [{ ...LEAST, ready: 5 }, /"ready" is 5 and should be a text/],
     [{ ...LEAST, ready: ["# ", ""] }, /"ready"\[1\] is ""/], [{ ...LEAST, ready: [null] }, /"ready"\[0\] is null/],
     [{ ...LEAST, ready: Array(9).fill("# ") }, /"ready" should be at most 8 texts/],
+    // What only an object can hold.
+    [{ ...LEAST, memory: 128n << 20n }, /"memory" is 134217728n and should be a size/], [{ ...LEAST, cpus: ring }, /"cpus" is no JSON and should be a number/],
+    [{ ...LEAST, title: [1n] }, /"title" is no JSON/], [{ ...LEAST, sources: Symbol("x") }, /"sources" is Symbol\(x\)/],
   ];
   for (const [value, message] of cases) {
-    assert.throws(() => checkMachine(value, BASE), (e) => e.code === "bad-machine" && message.test(e.message), `${JSON.stringify(value)} ${message}`);
+    assert.throws(() => checkMachine(value, BASE), (e) => e.code === "bad-machine" && message.test(e.message), String(message));
   }
 });
 

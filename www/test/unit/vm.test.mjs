@@ -146,12 +146,12 @@ test("a disk has the size that its worker says, and the kind that was said last"
 test("an option that cannot be is refused before anything is loaded, with its name", async (t) => {
   const bad = {
     persist: ["", "../up", 5], clock: ["determinstic"], seed: ["xyz", "", "-1", "0x", "1.5", "18446744073709551616", 7],
-    epoch: [-1, 1.5, NaN, "0"], cols: [0.5, 65536], rows: ["24", -1],
+    epoch: [-1, 1.5, NaN, "0"], cols: [0.5, 65536], rows: ["24", -1], append: [5], workerUrl: ["https://"], wasmUrl: ["http://host:port/x"],
   };
   for (const [field, values] of Object.entries(bad)) {
     for (const value of values) {
       FakeWorker.last = undefined;
-      await assert.rejects(machine(t, {}, { [field]: value }), (e) => e.code === "bad-machine" && e.detail.field === field && e.message.startsWith(`${field} is `), `${field} ${value}`);
+      await assert.rejects(machine(t, {}, { [field]: value }), (e) => e.code === "bad-machine" && e.detail.field === field && new RegExp(`^(the machine: )?${field} (\\(.*\\) )?is `).test(e.message), `${field} ${value}`);
       assert.equal(FakeWorker.last, undefined);
     }
   }
