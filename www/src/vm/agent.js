@@ -62,6 +62,7 @@ export class Agent {
    */
   run(command, { timeout, signal, limit = OUTPUT_LIMIT } = {}) {
     return this.#queue(timeout, signal, async (within) => {
+      if (typeof command !== "string") throw new VmError("unsupported", `run takes a text, and ${String(command)} is none`);
       const printed = new Gathered();
       const code = await this.#command(command, within, (piece) => {
         if (printed.length + piece.length > limit) {
@@ -93,12 +94,15 @@ export class Agent {
       const part = quote(`${place.slice(0, place.lastIndexOf("/") + 1)}.upload-${newNonce()}`);
       await this.#must(unlessDirectory(file, `: >${part}`), within, "not-found", `${path} cannot be written`);
       try {
-        onProgress?.({ loaded: 0, total: blob.size });
+        tell(onProgress, 0, blob.size);
         for (let at = 0; at < blob.size; at += PIECE) {
-          const bytes = new Uint8Array(await blob.slice(at, at + PIECE).arrayBuffer());
+          const bytes = new Uint8Array(await blob.slice(at, at + PIECE).arrayBuffer().catch((cause) => {
+            // NotReadableError, NotFoundError: it is another one on the disk by now, or gone.
+            throw new VmError("changed", `what goes to ${path} cannot be read any more: ${cause.message}`, { cause });
+          }));
           const text = new TextDecoder().decode(encodeLines(bytes));
           await this.#must(`base64 -d >>${part} <<\\END\n${text}END`, within, "quota", `${path} cannot be written`);
-          onProgress?.({ loaded: at + bytes.length, total: blob.size });
+          tell(onProgress, at + bytes.length, blob.size);
         }
         const size = await this.#must(`wc -c <${part}`, within, "crashed", `${path} cannot be read back`);
         if (Number(size.trim()) !== blob.size) {
@@ -142,7 +146,7 @@ export class Agent {
       let blob = new Blob();
       const held = new Gathered();
       let loaded = 0;
-      onProgress?.({ loaded, total });
+      tell(onProgress, loaded, total);
       try {
         const code = await this.#command(`base64 <${file} 2>/dev/null`, within, (text) => {
           let bytes = decoder.push(text);
@@ -153,7 +157,7 @@ export class Agent {
           held.push(bytes);
           // The browser may keep a blob's content outside of this page's memory.
           if (held.length >= 1 << 20) blob = new Blob([blob, held.take()]);
-          onProgress?.({ loaded, total: total || loaded });
+          tell(onProgress, loaded, total || loaded);
           if (over) throw ENOUGH;
         });
         if (code !== 0) throw new VmError("unsupported", `${path}: base64 in the guest ended with ${code}`);
@@ -342,9 +346,23 @@ export class Agent {
   }
 }
 
+/**
+ * A caller who throws breaks the transfer off, and hears the reason.
+ * @param {OnProgress|undefined} onProgress
+ * @param {number} loaded
+ * @param {number} total
+ */
+function tell(onProgress, loaded, total) {
+  try {
+    onProgress?.({ loaded, total });
+  } catch (error) {
+    throw asVmError(error, "aborted");
+  }
+}
+
 /** @param {string} path */
 function checkPath(path) {
-  if (path === "" || path.includes("\0")) throw new VmError("not-found", `${JSON.stringify(path)} is no path`);
+  if (typeof path !== "string" || path === "" || path.includes("\0")) throw new VmError("not-found", `${JSON.stringify(path)} is no path`);
 }
 
 /**

@@ -128,6 +128,32 @@ for (const [name, argv] of SHELLS) {
   });
 }
 
+test("a mistake of the caller's is told as one, breaks off what it concerns, and leaves nothing behind", async (t) => {
+  const { agent } = connect(t, ["sh"]);
+  const dir = folder(t);
+  const file = `${dir}/file`;
+  fs.writeFileSync(file, "old");
+  const wrong = new Error("of the caller's");
+  const onProgress = ({ loaded }) => { if (loaded > 0) throw wrong; };
+  const broken = (error) => error.code === "aborted" && error.cause === wrong && error.message === wrong.message;
+  await assert.rejects(agent.upload(file, noise(100_000), { onProgress }), broken);
+  await assert.rejects(agent.download(file, { onProgress }), broken);
+  const here = path.join(folder(t), "here");
+  fs.writeFileSync(here, noise(100_000));
+  const blob = await fs.openAsBlob(here);
+  // As a user who saves the file while it is on its way.
+  const saves = ({ loaded }) => { if (loaded > 0) fs.writeFileSync(here, "another"); };
+  await assert.rejects(agent.upload(file, blob, { onProgress: saves }), (error) => error.code === "changed" && error.cause.name === "NotReadableError");
+  for (const none of [undefined, 5, ""]) {
+    await assert.rejects(agent.upload(none, "x"), { code: "not-found", message: `${JSON.stringify(none)} is no path` });
+    await assert.rejects(agent.download(none), { code: "not-found" });
+  }
+  await assert.rejects(agent.run(5), { code: "unsupported", message: "run takes a text, and 5 is none" });
+  assert.equal((await agent.run("echo next")).output, "next\n");
+  assert.deepEqual(fs.readdirSync(dir), ["file"]);
+  assert.equal(fs.readFileSync(file, "utf8"), "old");
+});
+
 test("a disk that is full is said, and the rest of the file is not taken for commands", { skip: !fs.existsSync("/dev/full") }, async (t) => {
   const { agent, child } = connect(t, ["sh"]);
   const dir = folder(t);
