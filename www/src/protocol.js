@@ -3,7 +3,8 @@
  *
  * The page calls, `{id, call, args}`, and the worker answers each call once, in any order,
  * `{id, value}` or `{id, error}`. A call with id 0 gets no answer. Between these the worker says
- * what happens, `{event, ...}`. Bytes are transferred, never copied: who sends an array has none.
+ * what happens, `{event, ...}`. Bytes are transferred, not copied, and who sends an array has none;
+ * but those of `create`, a kernel's and an initramfs's, are copied, and the page keeps its own.
  *
  * There is nothing else between the two: a worker that keeps to this file can stand in for
  * another (`test/mock-worker.js` does).
@@ -54,7 +55,7 @@ export const ERROR_CODES = Object.freeze([
 /* ---- the machine file ------------------------------------------------------------------- */
 
 /**
- * A file that the machine is given: fetched from `url`, or `bytes` as they are.
+ * A file that the machine is given: fetched from `url`, or `bytes` as they are and nothing else.
  * `size` and `sha256` are of the bytes as the machine gets them, after `encoding` is undone.
  * @typedef {{url?: string, bytes?: Uint8Array, sha256?: string, size?: number,
  *   encoding?: "gzip"}} MachineFile

@@ -25,6 +25,7 @@ export class VmError extends Error {
 
 export interface MachineFile {
   url?: string;
+  /** As they are, and then nothing else. */
   bytes?: Uint8Array;
   sha256?: string;
   size?: number;

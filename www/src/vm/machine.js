@@ -118,12 +118,18 @@ export function checkMachine(value, base, changes = {}, where = "the machine") {
     if (v instanceof Uint8Array) return { bytes: v };
     if (typeof v === "string") return { url: address(v, field) };
     if (typeof v !== "object" || v === null || Array.isArray(v)) throw bad(field, `is ${show(v)} and should be an object with "url"`);
-    only(v, ["url", "bytes", "sha256", "size", "encoding"], `${field}.`);
+    const rest = ["url", "sha256", "size", "encoding"];
+    only(v, ["bytes", ...rest], `${field}.`);
     const f = /** @type {Record<string, unknown>} */ (v);
+    if (f.bytes !== undefined) {
+      if (!(f.bytes instanceof Uint8Array)) throw bad(`${field}.bytes`, `is ${show(f.bytes)} and should be a Uint8Array`);
+      const other = rest.find((key) => f[key] !== undefined);
+      // Nobody would check or unpack them.
+      if (other) throw bad(`${field}.${other}`, 'stands beside "bytes", which are given as they are');
+      return { bytes: f.bytes };
+    }
     /** @type {MachineFile} */
-    const out = {};
-    if (f.bytes instanceof Uint8Array) out.bytes = f.bytes;
-    else out.url = address(f.url, `${field}.url`);
+    const out = { url: address(f.url, `${field}.url`) };
     if (f.sha256 !== undefined) {
       if (typeof f.sha256 !== "string" || !/^[0-9a-f]{64}$/.test(f.sha256)) {
         throw bad(`${field}.sha256`, `is ${show(f.sha256)} and should be 64 hexadecimal digits`);

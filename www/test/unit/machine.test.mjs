@@ -28,6 +28,12 @@ test("addresses are relative to the file, defaults are filled in", () => {
   assert.deepEqual(["login: ", "", []].map((ready) => checkMachine({ ...LEAST, ready }, BASE).ready), [["login: "], undefined, undefined]);
 });
 
+test("a page gives a file's bytes as they are", () => {
+  const bytes = new Uint8Array(3);
+  const machine = checkMachine({ ...LEAST, kernel: bytes, initrd: { bytes, size: undefined } }, BASE);
+  assert.deepEqual([machine.kernel, machine.initrd], [{ bytes }, { bytes }]);
+});
+
 test("the page's changes come before the file's values", () => {
   const machine = checkMachine(LEAST, BASE, { memory: "64M", cpus: "3", append: "quiet" });
   assert.deepEqual([machine.memory, machine.cpus, machine.append], [67108864, 3, "console=hvc0 quiet"]);
@@ -41,6 +47,7 @@ test("the page's changes come before the file's values", () => {
 });
 
 test("a mistake in a machine file names its field and its value", () => {
+  const bytes = new Uint8Array(3);
   const ring = {};
   ring.ring = ring;
   const cases = [
@@ -76,6 +83,10 @@ test("a mistake in a machine file names its field and its value", () => {
     [{ ...LEAST, ready: Array(9).fill("# ") }, /"ready" should be at most 8 texts/],
     // What only an object can hold.
     [{ ...LEAST, memory: 128n << 20n }, /"memory" is 134217728n and should be a size/], [{ ...LEAST, cpus: ring }, /"cpus" is no JSON and should be a number/],
+    [{ ...LEAST, kernel: { bytes, sha256: "a".repeat(64) } }, /"kernel".sha256 stands beside "bytes"/],
+    [{ ...LEAST, initrd: { bytes, encoding: "gzip" } }, /"initrd".encoding stands beside/],
+    [{ ...LEAST, kernel: { bytes, size: 3 } }, /"kernel".size stands/], [{ ...LEAST, kernel: { bytes, url: "k" } }, /"kernel".url stands/],
+    [{ ...LEAST, kernel: { bytes: bytes.buffer } }, /"kernel".bytes is \{\} and should be a Uint8Array/],
     [{ ...LEAST, title: [1n] }, /"title" is no JSON/], [{ ...LEAST, sources: Symbol("x") }, /"sources" is Symbol\(x\)/],
   ];
   for (const [value, message] of cases) {
