@@ -8,7 +8,7 @@ import { VmError, abortError, throwIfAborted } from "./errors.js";
  */
 export async function get(url, { limit, signal }) {
   throwIfAborted(signal);
-  const refused = watchPolicy();
+  const refused = watchPolicy(/^(connect|default)-src/);
   let response;
   try {
     response = await fetch(url, { signal, credentials: "same-origin" });
@@ -67,19 +67,18 @@ async function readAll(response, limit) {
   return bytes;
 }
 
-/** What these refuse, perhaps to another script of the page, fails at once and in its own words. */
-const TRUSTED = ["trusted-types", "require-trusted-types-for"];
-
 /**
  * Sees whether the page's content security policy refuses something from now on.
+ * @param {RegExp} directives  by which it would refuse that: the page has other troubles too, as
+ *   with a picture
  * @returns {{seen: () => string|undefined, stop: () => void}}
  */
-export function watchPolicy() {
+export function watchPolicy(directives) {
   /** @type {string|undefined} */
   let directive;
   if (typeof document === "undefined") return { seen: () => undefined, stop() {} };
   const look = (/** @type {SecurityPolicyViolationEvent} */ event) => {
-    if (event.disposition === "enforce" && !TRUSTED.includes(event.effectiveDirective)) directive = event.effectiveDirective;
+    if (event.disposition === "enforce" && directives.test(event.effectiveDirective)) directive = event.effectiveDirective;
   };
   document.addEventListener("securitypolicyviolation", look);
   return {

@@ -48,6 +48,9 @@ export function startWorker(url) {
   return fromText(trampoline(url));
 }
 
+/** By which a policy refuses a worker. */
+export const WORKER_DIRECTIVES = /^(worker|child|script|default)-src(?!-)/;
+
 /** The error of a worker that its trampoline could not import. */
 export const NOT_LOADED = "the worker cannot be loaded";
 
@@ -69,7 +72,7 @@ import(${JSON.stringify(url)}).then(() => {
 /** @param {string} text */
 function fromText(text) {
   const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  const refused = watchPolicy();
+  const refused = watchPolicy(WORKER_DIRECTIVES);
   try {
     return newWorker(blob, { name: "virtarium" });
   } catch (cause) {

@@ -1,7 +1,7 @@
 /** @import { WorkerEvent } from "../protocol.js" */
 import { VmError } from "./errors.js";
 import { watchPolicy } from "./fetch.js";
-import { NOT_LOADED } from "./launch.js";
+import { NOT_LOADED, WORKER_DIRECTIVES } from "./launch.js";
 import { Rpc } from "./rpc.js";
 import { Watchdog } from "./watchdog.js";
 
@@ -9,6 +9,7 @@ import { Watchdog } from "./watchdog.js";
 export class WorkerLink {
   #worker;
   #watchdog;
+  #refused;
   #heard = false;
 
   /**
@@ -23,7 +24,7 @@ export class WorkerLink {
     this.#watchdog = new Watchdog(() => this.rpc.call("ping", []), (ms) => {
       onCrash(new VmError("crashed", `the machine's worker has not answered for ${ms / 1000} s`));
     });
-    const refused = watchPolicy();
+    const refused = this.#refused = watchPolicy(WORKER_DIRECTIVES);
     worker.onmessage = (event) => {
       if (!this.#heard) {
         this.#heard = true;
@@ -51,6 +52,7 @@ export class WorkerLink {
 
   /** @param {VmError} error */
   close(error) {
+    this.#refused.stop();
     this.#watchdog.stop();
     this.rpc.close(error);
     this.#worker.terminate();
