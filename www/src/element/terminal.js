@@ -42,7 +42,7 @@ export class TerminalView {
   #observer = new ResizeObserver(() => this.fit());
   /** @type {{cols?: number, rows?: number}} */
   #fixed = {};
-  #fontSize;
+  #fontSize = FONT_SIZE;
   /** Bytes that are written and not drawn. */
   #behind = 0;
   /** The next character is typed with Ctrl. */
@@ -57,7 +57,6 @@ export class TerminalView {
   constructor(box, on) {
     this.#box = box;
     this.#on = on;
-    this.#fontSize = box.clientWidth > 0 && box.clientWidth < NARROW ? FONT_NARROW : FONT_SIZE;
     const open = (/** @type {string} */ text) => {
       const address = webAddress(text);
       if (address) window.open(address, "_blank", "noopener,noreferrer");
@@ -86,6 +85,7 @@ export class TerminalView {
   /** Puts it into its box; a task of its own, because the first time takes a while. */
   open() {
     const box = this.#box;
+    if (box.clientWidth > 0 && box.clientWidth < NARROW) this.setFontSize(FONT_NARROW);
     this.#term.open(box);
     mendContrast(this.#term);
     // Before xterm.js, which hands controls on.
@@ -120,6 +120,7 @@ export class TerminalView {
     this.fit();
   }
 
+  get opened() { return this.#term.element !== undefined; }
   get cols() { return this.#term.cols; }
   get rows() { return this.#term.rows; }
   get selection() { return this.#term.getSelection(); }

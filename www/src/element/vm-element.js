@@ -150,7 +150,7 @@ export class VirtariumVm extends Base {
   set machine(machine) {
     if (!machine && !this.#machine) return;
     this.#machine = machine ?? undefined;
-    if (this.#undo.length > 0) this.#rebuild();
+    this.#rebuild();
   }
 
   /**
@@ -191,17 +191,15 @@ export class VirtariumVm extends Base {
 
   connectedCallback() {
     clearTimeout(this.#grace);
-    if (this.#undo.length > 0) {
-      // It was moved; perhaps while the terminal was on its way.
-      if (this.#session.phase !== "idle") void this.#openTerminal();
-      return;
-    }
+    // It was moved, perhaps while the terminal was on its way, or started outside of a page.
+    if (this.#session.phase !== "idle") void this.#openTerminal();
+    if (this.#undo.length > 0) return;
     upgradeProperties(this, ["machine"]);
     // What the author says comes first.
     this.#internals.role = "group";
     this.#listen();
     this.#look();
-    this.#onPhase(this.#session.phase);
+    this.#showPhase(this.#session.phase);
     this.#whenVisible();
   }
 
@@ -241,10 +239,11 @@ export class VirtariumVm extends Base {
     // Of `src` and `machine` the one that was set last counts.
     const instead = name === "src" && after !== null && this.#machine !== undefined;
     if (instead) this.#machine = undefined;
-    if ((before === after && !instead) || this.#undo.length === 0) return;
+    if (before === after && !instead) return;
     // An address that did not count is taken away.
     if (name === "src" && after === null && this.#machine !== undefined) return;
     if (name === "src") this.#rebuild();
+    else if (this.#undo.length === 0) return;
     else if (name === "autostart" || name === "loading") this.#whenVisible();
     else this.#look();
   }
@@ -315,6 +314,7 @@ export class VirtariumVm extends Base {
   #whenVisible() {
     this.#seen?.disconnect();
     this.#seen = undefined;
+    if (this.#undo.length === 0) return;
     if (!this.#own.autostart && this.#own.loading !== "eager") return;
     const go = () => {
       const { phase } = this.#session;
@@ -337,16 +337,29 @@ export class VirtariumVm extends Base {
 
   /** In steps: no task on the page's thread may be longer than 50 ms, on a slow device too. */
   async #openTerminal() {
-    if (this.#terminal || this.#opening) return;
+    if (this.#terminal?.opened || this.#opening) return;
     this.#opening = true;
     await breathe();
+    const terminal = this.#terminal ??= this.#newTerminal();
+    await breathe();
     this.#opening = false;
-    if (!this.isConnected) return;
-    const showSize = (/** @type {number} */ cols, /** @type {number} */ rows) => { this.#view.size.textContent = `${cols}×${rows}`; };
-    const terminal = new TerminalView(this.#view.terminal, {
+    // Outside of a page it has what the guest prints, and is opened when it comes into one.
+    if (this.#terminal !== terminal || !this.isConnected) return;
+    terminal.open();
+    // What it has from the beginning it does not tell.
+    this.#showSize(terminal.cols, terminal.rows);
+    await breathe();
+    if (this.#terminal === terminal) this.#look();
+  }
+
+  /** @param {number} cols @param {number} rows */
+  #showSize(cols, rows) { this.#view.size.textContent = `${cols}×${rows}`; }
+
+  #newTerminal() {
+    return new TerminalView(this.#view.terminal, {
       data: (data) => { if (!this.#own.readonly) void this.vm?.send(data).catch(() => {}); },
       resize: (cols, rows) => {
-        showSize(cols, rows);
+        this.#showSize(cols, rows);
         void this.vm?.resize(cols, rows).catch(() => {});
       },
       title: (title) => {
@@ -359,15 +372,6 @@ export class VirtariumVm extends Base {
       },
       height: (pixels) => this.#setHeight(pixels),
     });
-    this.#terminal = terminal;
-    const gone = () => this.#terminal !== terminal;
-    await breathe();
-    if (gone()) return;
-    terminal.open();
-    // What it has from the beginning it does not tell.
-    showSize(terminal.cols, terminal.rows);
-    await breathe();
-    if (!gone()) this.#look();
   }
 
   /** Everything that follows from attributes and from the user's settings of the system. */
@@ -400,6 +404,14 @@ export class VirtariumVm extends Base {
 
   /** @param {Phase} phase */
   #onPhase(phase) {
+    if (phase === "loading") this.#loads.clear();
+    if (phase === "booting") this.#terminal?.fresh();
+    this.#status.phase(phase);
+    this.#showPhase(phase);
+  }
+
+  /** @param {Phase} phase */
+  #showPhase(phase) {
     const view = this.#view;
     view.root.dataset.phase = phase;
     for (const flag of FLAGS) {
@@ -409,12 +421,9 @@ export class VirtariumVm extends Base {
         else this.#internals.states.delete(flag);
       } catch { /* no such state there */ }
     }
-    if (phase === "loading") this.#loads.clear();
-    if (phase === "booting") this.#terminal?.fresh();
     view.poster.hidden = phase !== "idle" && phase !== "created";
     view.loading.hidden = phase !== "loading";
     view.bootBar.hidden = phase !== "booting";
-    this.#status.phase(phase);
     if (phase !== "failed" && phase !== "crashed") view.panel.hidden = true;
     const going = phase === "booting" || phase === "running";
     relabel(view.tools.run, going ? "pause" : "play", going ? "Pause" : phase === "paused" ? "Continue" : "Start");

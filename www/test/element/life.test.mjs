@@ -300,6 +300,46 @@ for (const which of found) {
       assert.equal(await page.evaluate((was) => was === vm.vm, second), true, "the terminal's size is not a new machine");
     });
 
+    test("a machine that is started outside of the page has its text in the terminal when its element comes there", async (t) => {
+      const { page } = await open(t, one());
+      const drawn = (text) => until(page, (wanted) => vm.shadowRoot.querySelector(".xterm-rows")?.textContent.includes(wanted), text);
+      await page.evaluate(() => {
+        vm.remove();
+        globalThis.vm = document.createElement("virtarium-vm");
+        vm.src = "/machines/test.json";
+        return vm.start();
+      });
+      await running(page);
+      await page.evaluate(() => document.querySelector("main").append(vm));
+      await drawn("root@mock");
+      assert.match(await page.evaluate(() => vm.terminalText), /^\[ +0\.0+\] Linux version [^]*Welcome[^]*# ?$/, "from its first line");
+      await page.evaluate(() => vm.focus());
+      await page.keyboard.type("echo here\n");
+      await drawn("here");
+      await page.evaluate(() => vm.remove());
+      await until(page, () => vm.state === "idle");
+      await page.evaluate(() => vm.start());
+      await running(page);
+      await page.evaluate(() => document.querySelector("main").append(vm));
+      await drawn("root@mock");
+    });
+
+    test("another address ends the machine of an element outside of the page", async (t) => {
+      const { page } = await open(t, one());
+      const ended = await page.evaluate(async () => {
+        const next = document.createElement("virtarium-vm");
+        const ends = async (change) => {
+          await next.start();
+          const { vm: before } = next;
+          change();
+          return [before.state, next.state, next.terminalText];
+        };
+        next.src = "/machines/test.json";
+        return [await ends(() => { next.src = "/machines/second.json"; }), await ends(() => { next.machine = { virtarium: 1, kernel: "/k" }; })];
+      });
+      assert.deepEqual(ended, [["disposed", "idle", ""], ["disposed", "idle", ""]]);
+    });
+
     test("of src and machine the one that was set last counts", async (t) => {
       const { page } = await open(t, one());
       const title = async (change) => {
