@@ -9,6 +9,8 @@ import { h } from "./dom.js";
  */
 export function ask(dialog, { title, text = [], field, buttons }) {
   if (dialog.open) dialog.close("");
+  // The browser tells who still waits later, when this question is there.
+  dialog.dispatchEvent(new Event("close"));
   const input = field ? h("input", { value: field.value, autocomplete: "off", autocapitalize: "off", spellcheck: "false" }) : undefined;
   const heading = h("h2", { id: "question" }, title);
   const form = h("form", { method: "dialog" }, heading, ...text.map((part) => h("p", {}, part)),
@@ -22,11 +24,14 @@ export function ask(dialog, { title, text = [], field, buttons }) {
   dialog.showModal();
   input?.select();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
+    dialog.addEventListener("close", function closed() {
+      // Of the question before.
+      if (dialog.open) return;
+      dialog.removeEventListener("close", closed);
       const button = dialog.returnValue;
       dialog.replaceChildren();
       resolve(button ? { button, field: input?.value.trim() ?? "" } : undefined);
-    }, { once: true });
+    });
   });
 }
 

@@ -136,6 +136,26 @@ for (const which of found) {
       await until(page, () => vm.state === "off" && vm.vm.exitCode === undefined);
     });
 
+    test("a second question answers the first with no, and has an answer of its own", async (t) => {
+      const { page } = await open(t, (origin) => one()(origin).replace("test.json", "second.json"));
+      await start(page);
+      await page.evaluate(() => {
+        globalThis.first = vm.powerOff().then(() => vm.state);
+        globalThis.second = vm.powerOff();
+      });
+      assert.equal(await page.evaluate(() => first), "running");
+      // The browser's event of the first comes meanwhile.
+      await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 200)));
+      assert.match(await page.evaluate(() => vm.shadowRoot.querySelector("dialog[open]").textContent), /^Power off\?/);
+      await page.evaluate(() => {
+        // This one was answered, and the browser has not told it yet when the next comes.
+        vm.shadowRoot.querySelector("dialog .danger").click();
+        vm.powerOff();
+        return second;
+      });
+      assert.deepEqual(await page.evaluate(() => [vm.state, vm.shadowRoot.querySelector("dialog[open] h2").textContent]), ["off", "Power off?"]);
+    });
+
     test("the menu leads to the sources of the guest, where they are on the web", async (t) => {
       const { page, site } = await open(t, (origin) => one()(origin).replace("test.json", "second.json"));
       const entry = () => page.evaluate(() => {
