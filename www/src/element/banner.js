@@ -9,8 +9,10 @@ import { h } from "./dom.js";
 export class Banner {
   #box;
   #say;
-  /** The first that is there is shown. @type {Record<"transfer"|"trouble"|"note"|"state", Notice|undefined>} */
-  #notices = { transfer: undefined, trouble: undefined, note: undefined, state: undefined };
+  /** @type {Record<"transfer"|"note"|"state", Notice|undefined>} */
+  #notices = { transfer: undefined, note: undefined, state: undefined };
+  /** What is wrong with which disk: the end of one is not the others'. @type {Map<string, Notice>} */
+  #troubles = new Map();
   /** @type {Notice|undefined} */
   #shown;
   #words = h("span", { class: "words" });
@@ -28,12 +30,35 @@ export class Banner {
   }
 
   /**
-   * @param {"transfer"|"trouble"|"note"|"state"} kind
+   * @param {"transfer"|"note"|"state"} kind
    * @param {Notice|undefined} notice
    */
   set(kind, notice) {
     this.#notices[kind] = notice;
-    const next = this.#notices.transfer ?? this.#notices.trouble ?? this.#notices.note ?? this.#notices.state;
+    this.#choose();
+  }
+
+  /**
+   * @param {string} key
+   * @param {Notice|undefined} notice  undefined: it is over
+   */
+  trouble(key, notice) {
+    // Said once, however often it is met.
+    if (notice && this.#troubles.has(key)) return;
+    if (notice) this.#troubles.set(key, notice);
+    else this.#troubles.delete(key);
+    this.#choose();
+  }
+
+  /** Nothing of this holds for the next machine. */
+  clear() {
+    this.#troubles.clear();
+    this.set("note", undefined);
+  }
+
+  #choose() {
+    const { transfer, note, state } = this.#notices;
+    const next = transfer ?? [...this.#troubles.values()].pop() ?? note ?? state;
     if (next !== this.#shown) this.#show(next);
   }
 

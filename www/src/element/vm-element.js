@@ -436,8 +436,7 @@ export class VirtariumVm extends Base {
       : phase === "off" ? { words: code ? `The machine is off; the guest ended with ${code}.` : "The machine is off.",
         buttons: [{ label: "Start again", press: () => void this.#begin(), main: true }] } : undefined);
     if (phase === "idle" || phase === "off") {
-      this.#banner.set("trouble", undefined);
-      this.#banner.set("note", undefined);
+      this.#banner.clear();
     }
     if (phase !== "paused" && phase !== "off") this.#say(WORDS[phase]);
     this.#look();
@@ -468,15 +467,14 @@ export class VirtariumVm extends Base {
   /** @param {import("../protocol.js").DiskEvent} event */
   #onDisk(event) {
     const { name, code, recovered } = event;
+    const key = `${code} ${name}`;
     // A disk that another machine has taken ends this one: the session says so.
-    if (recovered) {
-      this.#banner.set("trouble", undefined);
-    } else if (code && code !== "locked") {
-      this.#banner.set("trouble", {
+    if (code && code !== "locked") {
+      this.#banner.trouble(key, recovered ? undefined : {
         words: `${name}: ${DISK_TROUBLE[code] ?? code}`,
         buttons: [
           ...(code === "offline" ? [] : [{ label: "Export", press: () => void this.#actions.exportDisk(name) }]),
-          { label: "Close", press: () => this.#banner.set("trouble", undefined) },
+          { label: "Close", press: () => this.#banner.trouble(key, undefined) },
         ],
       });
     }

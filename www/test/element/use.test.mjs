@@ -25,6 +25,7 @@ for (const which of found) {
         .find((b) => b.checkVisibility() && (b.textContent === l || b.title === l)).focus(), label);
       await page.keyboard.press("Enter");
     };
+    const pressWord = (page, label) => page.evaluate((l) => [...vm.shadowRoot.querySelectorAll("button")].find((b) => b.textContent === l).click(), label);
     const word = (page) => page.evaluate(() => vm.shadowRoot.activeElement?.textContent);
 
     test("Start, Continue and Start again bring who pressed them to the terminal", async (t) => {
@@ -154,6 +155,18 @@ for (const which of found) {
         return second;
       });
       assert.deepEqual(await page.evaluate(() => [vm.state, vm.shadowRoot.querySelector("dialog[open] h2").textContent]), ["off", "Power off?"]);
+    });
+
+    test("a disk's trouble that is over leaves the others' said", async (t) => {
+      const { page } = await open(t, one('persist="t"'));
+      await start(page);
+      const says = (pattern) => until(page, (p) => new RegExp(p).test(vm.shadowRoot.querySelector(".banner:not([hidden])")?.textContent ?? ""), pattern);
+      await page.evaluate(() => vm.send("disk storage\rdisk offline\r"));
+      await says("^root: The server cannot be reached");
+      await page.evaluate(() => vm.send("recovered offline\r"));
+      await says("^root: The browser does not keep");
+      await pressWord(page, "Close");
+      assert.equal(await page.evaluate(() => vm.shadowRoot.querySelector(".banner").hidden), true);
     });
 
     test("the menu leads to the sources of the guest, where they are on the web", async (t) => {
