@@ -2,10 +2,10 @@ import { h } from "./dom.js";
 
 /**
  * A word at the foot of the screen that does not hide it, with buttons.
- * @typedef {{words: string, progress?: number, buttons?: {label: string, press: () => void, main?: boolean}[]}} Notice
+ * @typedef {{words: string, progress?: number, buttons: {label: string, press: () => void, main?: boolean}[]}} Notice
  */
 
-/** Shows the most important of what there is to say. */
+/** Shows the most important of what there is to say, and the machine's state where that is worth a word. */
 export class Banner {
   #box;
   #say;
@@ -13,8 +13,8 @@ export class Banner {
   #notices = { transfer: undefined, note: undefined, state: undefined };
   /** What is wrong with which disk: the end of one is not the others'. @type {Map<string, Notice>} */
   #troubles = new Map();
-  /** @type {Notice|undefined} */
-  #shown;
+  /** @type {Notice[]} */
+  #shown = [];
   #words = h("span", { class: "words" });
   #progress = h("progress", { max: 1, value: 0, "aria-label": "Progress", hidden: true });
   #row = h("span", { class: "row" });
@@ -58,27 +58,27 @@ export class Banner {
 
   #choose() {
     const { transfer, note, state } = this.#notices;
-    const next = transfer ?? [...this.#troubles.values()].pop() ?? note ?? state;
-    if (next !== this.#shown) this.#show(next);
+    const next = [transfer ?? [...this.#troubles.values()].pop() ?? note, state].filter((notice) => notice !== undefined);
+    if (next.length !== this.#shown.length || next.some((notice, i) => notice !== this.#shown[i])) this.#show(next);
   }
 
-  /** @param {string} words @param {number} fraction */
-  progress(words, fraction) {
+  /** How far the transfer is. @param {string} words @param {number} progress */
+  progress(words, progress) {
+    Object.assign(this.#notices.transfer ?? {}, { words, progress });
     this.#words.textContent = words;
-    this.#progress.hidden = false;
-    this.#progress.value = fraction;
+    this.#progress.value = progress;
   }
 
-  /** @param {Notice|undefined} notice */
-  #show(notice) {
-    this.#shown = notice;
-    this.#box.hidden = !notice;
-    if (!notice) return;
-    this.#words.textContent = notice.words;
-    this.#progress.hidden = notice.progress === undefined;
-    this.#progress.value = notice.progress ?? 0;
-    this.#row.replaceChildren(...(notice.buttons ?? []).map(({ label, press, main }) =>
+  /** @param {Notice[]} notices */
+  #show(notices) {
+    this.#shown = notices;
+    this.#box.hidden = notices.length === 0;
+    const words = notices.map((notice) => notice.words).join(" ");
+    this.#words.textContent = words;
+    this.#progress.hidden = notices[0]?.progress === undefined;
+    this.#progress.value = notices[0]?.progress ?? 0;
+    this.#row.replaceChildren(...notices.flatMap(({ buttons }) => buttons).map(({ label, press, main }) =>
       h("button", { type: "button", class: main ? "push main" : "push", part: "button", onclick: press }, label)));
-    this.#say(notice.words);
+    if (words) this.#say(words);
   }
 }

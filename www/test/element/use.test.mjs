@@ -169,6 +169,26 @@ for (const which of found) {
       assert.equal(await page.evaluate(() => vm.shadowRoot.querySelector(".banner").hidden), true);
     });
 
+    test("a pause is said, and Continue offered, beside a note", async (t) => {
+      const { page } = await open(t, one('persist="t" controls="none"'));
+      await start(page);
+      await page.evaluate(() => {
+        HTMLAnchorElement.prototype.click = () => {};
+        return vm.send("disk quota\r");
+      });
+      await until(page, () => !vm.shadowRoot.querySelector(".banner").hidden);
+      await pressWord(page, "Export");
+      await page.evaluate(() => vm.pause());
+      const words = /^root: The browser's storage is full: .*\. Paused\.$/;
+      assert.match(await page.evaluate(() => vm.shadowRoot.querySelector(".banner .words").textContent), words);
+      assert.match(await page.evaluate(() => vm.shadowRoot.querySelector("[aria-live]").textContent), words);
+      await pressWord(page, "Close");
+      await until(page, () => /^root.overlay was saved .* Paused\.$/.test(vm.shadowRoot.querySelector(".banner .words").textContent));
+      await pressWord(page, "Continue");
+      await running(page);
+      assert.doesNotMatch(await page.evaluate(() => vm.shadowRoot.querySelector(".banner").textContent), /Paused|Continue/);
+    });
+
     test("the menu leads to the sources of the guest, where they are on the web", async (t) => {
       const { page, site } = await open(t, (origin) => one()(origin).replace("test.json", "second.json"));
       const entry = () => page.evaluate(() => {
