@@ -9,6 +9,7 @@ import { h } from "./dom.js";
 export class Banner {
   #box;
   #say;
+  #leave;
   /** @type {Record<"transfer"|"note"|"state", Notice|undefined>} */
   #notices = { transfer: undefined, note: undefined, state: undefined };
   /** What is wrong with which disk: the end of one is not the others'. @type {Map<string, Notice>} */
@@ -22,10 +23,12 @@ export class Banner {
   /**
    * @param {HTMLElement} box
    * @param {(words: string) => void} say  for those who do not see it
+   * @param {() => void} leave  a button that had the focus has gone
    */
-  constructor(box, say) {
+  constructor(box, say, leave) {
     this.#box = box;
     this.#say = say;
+    this.#leave = leave;
     box.append(this.#words, this.#row, this.#progress);
   }
 
@@ -71,6 +74,7 @@ export class Banner {
 
   /** @param {Notice[]} notices */
   #show(notices) {
+    const focused = this.#row.matches(":focus-within");
     this.#shown = notices;
     this.#box.hidden = notices.length === 0;
     const words = notices.map((notice) => notice.words).join(" ");
@@ -80,5 +84,6 @@ export class Banner {
     this.#row.replaceChildren(...notices.flatMap(({ buttons }) => buttons).map(({ label, press, main }) =>
       h("button", { type: "button", class: main ? "push main" : "push", part: "button", onclick: press }, label)));
     if (words) this.#say(words);
+    if (focused) this.#leave();
   }
 }

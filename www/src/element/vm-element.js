@@ -116,7 +116,7 @@ export class VirtariumVm extends Base {
     });
     this.#status = new Status(view, this.#session, this.#own);
     const say = (/** @type {string} */ words) => this.#say(words);
-    this.#banner = new Banner(view.banner, say);
+    this.#banner = new Banner(view.banner, say, () => this.focus());
     this.#loads = new Loads(view.loads, say);
     this.#files = new Files(view.dialog, this.#banner, () => this.vm);
     this.#search = buildSearchBar(view.search, () => this.#terminal);

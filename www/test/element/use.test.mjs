@@ -79,6 +79,40 @@ for (const which of found) {
       assert.match(await focused(page), /^textarea/);
     });
 
+    test("a button of a notice that goes away leaves the focus in the terminal", async (t) => {
+      const { page } = await open(t, one('persist="t"', "", '<button id="elsewhere">Elsewhere</button>'));
+      await start(page);
+      await page.evaluate(() => {
+        vm.vm.run = () => new Promise(() => {});
+        vm.vm.upload = (path, file, { signal }) => new Promise((resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+        return vm.send("disk quota\rdisk offline\r");
+      });
+      const offered = (label) => until(page, (l) => [...vm.shadowRoot.querySelectorAll(".banner:not([hidden]) button")].some((b) => b.textContent === l), label);
+      const gone = async (label) => {
+        await offered(label);
+        await enter(page, label);
+        await until(page, (l) => [...vm.shadowRoot.querySelectorAll(".banner:not([hidden]) button")].every((b) => b.textContent !== l), label);
+        assert.match(await focused(page), /^textarea/, label);
+      };
+      await offered("Close");
+      await page.evaluate(() => elsewhere.focus());
+      await page.evaluate(() => vm.send("recovered offline\r"));
+      await offered("Export");
+      assert.equal(await page.evaluate(() => document.activeElement.id), "elsewhere", "who is elsewhere stays there");
+      await gone("Close");
+      await page.evaluate(() => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File(["text"], "notes.txt"));
+        vm.shadowRoot.querySelector(".screen").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+        [...vm.shadowRoot.querySelectorAll("dialog button")].find((b) => b.textContent === "Upload").click();
+      });
+      await until(page, () => vm.shadowRoot.querySelector(".banner progress")?.checkVisibility());
+      await gone("Cancel");
+      await gone("Close");
+      await page.evaluate(() => { void vm.powerOff(); });
+      await gone("Switch off now");
+    });
+
     test("a disk that is in use is not said to be in another tab, for it may be in this page", async (t) => {
       const { page } = await open(t, one('append="mock.fail=locked"'));
       await page.evaluate(() => vm.start().catch(() => {}));
