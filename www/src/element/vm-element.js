@@ -431,7 +431,7 @@ export class VirtariumVm extends Base {
     view.tools.reset.disabled = !going && phase !== "paused";
     view.tools.power.disabled = !going && phase !== "paused";
     view.terminal.inert = !view.poster.hidden || !view.loading.hidden || !view.panel.hidden;
-    if (phase === "idle" || phase === "off") this.#banner.clear();
+    if (["idle", "off", "failed", "crashed"].includes(phase)) this.#banner.clear();
     const code = this.vm?.exitCode;
     this.#banner.set("state", phase === "paused" ? { words: "Paused.", buttons: [{ label: "Continue", press: () => void this.#begin(), main: true }] }
       : phase === "off" ? { words: code ? `The machine is off; the guest ended with ${code}.` : "The machine is off.",

@@ -113,6 +113,26 @@ for (const which of found) {
       await gone("Switch off now");
     });
 
+    test("what was to be said of a machine goes with it, and what is said then is not under the failure", async (t) => {
+      const { page } = await open(t, one('persist="t"'));
+      await start(page);
+      await page.evaluate(() => {
+        HTMLAnchorElement.prototype.click = () => {};
+        return vm.send("disk quota\r");
+      });
+      await until(page, () => !vm.shadowRoot.querySelector(".banner").hidden);
+      await page.evaluate(() => vm.send("disk locked\r"));
+      await until(page, () => vm.state === "failed");
+      assert.equal(await page.evaluate(() => vm.shadowRoot.querySelector(".banner").hidden), true);
+      await page.evaluate(() => vm.shadowRoot.querySelector("[aria-label=Menu]").click());
+      await pressWord(page, "Export what was written…");
+      await until(page, () => !vm.shadowRoot.querySelector(".banner").hidden);
+      assert.equal(await page.evaluate(() => {
+        const { left, top } = vm.shadowRoot.querySelector(".banner button").getBoundingClientRect();
+        return vm.shadowRoot.elementFromPoint(left + 4, top + 4).textContent;
+      }), "Close");
+    });
+
     test("a disk that is in use is not said to be in another tab, for it may be in this page", async (t) => {
       const { page } = await open(t, one('append="mock.fail=locked"'));
       await page.evaluate(() => vm.start().catch(() => {}));
