@@ -80,7 +80,8 @@ export class Actions {
     const asked = vm.run("poweroff", { timeout: POWER_OFF_MS }).catch(() => {});
     const off = new Promise((resolve) => vm.addEventListener("exit", resolve, { once: true }));
     const late = new Promise((resolve) => setTimeout(resolve, POWER_OFF_MS, "late"));
-    if ((await Promise.race([off, late])) === "late" && this.#session.vm === vm && vm.state !== "off") {
+    // One that has crashed or lost its disk is not waited for.
+    if ((await Promise.race([off, late])) === "late" && this.#session.vm === vm && ["booting", "running", "paused"].includes(this.#session.phase)) {
       this.#banner.set("note", { words: "The guest has not switched itself off yet.", buttons: [plug,
         { label: "Wait", press: () => this.#banner.set("note", undefined) }] });
     }

@@ -133,6 +133,34 @@ for (const which of found) {
       }), "Close");
     });
 
+    test("a guest that has not switched itself off in time is said so, one that has crashed meanwhile is not", async (t) => {
+      const { page } = await open(t, one());
+      const wait = "not switched itself off yet";
+      for (const crashes of [false, true]) {
+        await page.evaluate(() => vm.start());
+        await running(page);
+        await page.evaluate(() => {
+          vm.vm.run = () => new Promise(() => {});
+          const real = globalThis.setTimeout;
+          globalThis.setTimeout = (then, ms, ...rest) => real(() => {
+            then(...rest);
+            globalThis.rang ||= ms === 15000;
+          }, ms === 15000 ? 600 : ms);
+          globalThis.rang = false;
+          void vm.powerOff();
+          globalThis.setTimeout = real;
+        });
+        if (crashes) await page.evaluate(() => vm.send("crash\r"));
+        await until(page, () => rang);
+        const banner = await page.evaluate(() => vm.shadowRoot.querySelector(".banner:not([hidden])")?.textContent ?? "");
+        assert.deepEqual([await page.evaluate(() => vm.state), banner.includes(wait)], crashes ? ["crashed", false] : ["running", true]);
+        if (crashes) continue;
+        await pressWord(page, "Wait");
+        assert.equal(await page.evaluate(() => vm.shadowRoot.querySelector(".banner").hidden), true);
+        await page.evaluate(() => vm.stop());
+      }
+    });
+
     test("a disk that is in use is not said to be in another tab, for it may be in this page", async (t) => {
       const { page } = await open(t, one('append="mock.fail=locked"'));
       await page.evaluate(() => vm.start().catch(() => {}));
