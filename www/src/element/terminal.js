@@ -40,6 +40,8 @@ export class TerminalView {
   #escaped = false;
   #frame = 0;
   #observer = new ResizeObserver(() => this.fit());
+  /** The box stays when this ends, and may have another then. */
+  #end = new AbortController();
   /** @type {{cols?: number, rows?: number}} */
   #fixed = {};
   #fontSize = FONT_SIZE;
@@ -88,12 +90,13 @@ export class TerminalView {
     if (box.clientWidth > 0 && box.clientWidth < NARROW) this.setFontSize(FONT_NARROW);
     this.#term.open(box);
     mendContrast(this.#term);
+    const { signal } = this.#end;
     // Before xterm.js, which hands controls on.
     box.addEventListener("paste", (event) => {
       event.preventDefault();
       event.stopPropagation();
       this.paste(event.clipboardData?.getData("text/plain") ?? "");
-    }, true);
+    }, { capture: true, signal });
     const area = this.#term.textarea;
     if (area) {
       area.setAttribute("aria-label", "Terminal");
@@ -107,7 +110,7 @@ export class TerminalView {
         this.#term.scrollLines(lines);
         return this.#term.buffer.active.viewportY !== before;
       },
-    });
+    }, signal);
     this.#observer.observe(box);
   }
 
@@ -262,6 +265,7 @@ export class TerminalView {
   dispose() {
     this.#window.cancelAnimationFrame(this.#frame);
     this.#observer.disconnect();
+    this.#end.abort();
     this.#term.dispose();
   }
 

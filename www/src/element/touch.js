@@ -6,8 +6,9 @@ const SLOP = 6;
  * page scrolls.
  * @param {HTMLElement} box
  * @param {{lineHeight: () => number, scroll: (lines: number) => boolean}} terminal
+ * @param {AbortSignal} signal  the terminal's end
  */
-export function scrollByTouch(box, { lineHeight, scroll }) {
+export function scrollByTouch(box, { lineHeight, scroll }, signal) {
   let last = 0;
   let rest = 0;
   let moved = false;
@@ -15,7 +16,7 @@ export function scrollByTouch(box, { lineHeight, scroll }) {
     last = event.touches[0].clientY;
     rest = 0;
     moved = false;
-  }, { passive: true });
+  }, { passive: true, signal });
   box.addEventListener("touchmove", (event) => {
     const height = lineHeight();
     if (event.touches.length !== 1 || height < 1) return;
@@ -28,5 +29,5 @@ export function scrollByTouch(box, { lineHeight, scroll }) {
     if (lines !== 0 && scroll(lines)) moved = true;
     // Once the terminal has scrolled, the rest of this movement is the terminal's too.
     if (moved && event.cancelable) event.preventDefault();
-  }, { passive: false });
+  }, { passive: false, signal });
 }

@@ -324,6 +324,35 @@ for (const which of found) {
       await drawn("root@mock");
     });
 
+    test("a terminal that has ended listens no more", async (t) => {
+      const { page } = await open(t, one());
+      await page.evaluate(() => {
+        globalThis.heard = [];
+        const box = vm.shadowRoot.querySelector(".terminal");
+        const real = box.addEventListener;
+        box.addEventListener = function (type, then, how) {
+          heard.push({ type, signal: how?.signal });
+          return real.call(box, type, then, how);
+        };
+        globalThis.node = vm;
+      });
+      const open = () => page.evaluate(() => heard.filter(({ signal }) => !signal?.aborted).map(({ type }) => type).sort().join());
+      await start(page);
+      assert.equal(await open(), "paste,touchmove,touchstart");
+      await page.evaluate(() => node.remove());
+      await until(page, () => node.state === "idle");
+      assert.equal(await open(), "");
+      const pasted = () => page.evaluate(() => !node.shadowRoot.querySelector(".terminal").dispatchEvent(new Event("paste", { cancelable: true })));
+      assert.equal(await pasted(), false);
+      await page.evaluate(() => {
+        document.querySelector("main").append(node);
+        return node.start();
+      });
+      await running(page);
+      assert.equal(await open(), "paste,touchmove,touchstart");
+      assert.equal(await pasted(), true);
+    });
+
     test("another address ends the machine of an element outside of the page", async (t) => {
       const { page } = await open(t, one());
       const ended = await page.evaluate(async () => {
