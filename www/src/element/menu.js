@@ -1,8 +1,7 @@
 import { h } from "./dom.js";
 
 /**
- * @typedef {{label: string, press: () => void, disabled?: boolean, mark?: string, keys?: string, narrow?: boolean,
- *   pressed?: boolean}} Item
+ * @typedef {{label: string, press: () => void, disabled?: boolean, mark?: string, keys?: string, pressed?: boolean}} Item
  * @typedef {{heading?: string, note?: string, items: Item[]}} Section
  */
 

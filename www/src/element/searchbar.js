@@ -9,8 +9,8 @@ import { h, iconButton } from "./dom.js";
 export function buildSearchBar(box, terminal) {
   const none = h("span", { class: "none", role: "status" });
   const input = h("input", { type: "search", "aria-label": "Search the terminal", placeholder: "Search", autocomplete: "off", spellcheck: "false", enterkeyhint: "search" });
-  const find = (/** @type {"next"|"previous"} */ where, incremental = false) => {
-    const found = terminal()?.find(input.value, where, incremental) ?? true;
+  const find = (/** @type {"next"|"previous"} */ where) => {
+    const found = terminal()?.find(input.value, where) ?? true;
     none.textContent = found ? "" : "Not found";
   };
   const close = () => {
@@ -18,7 +18,7 @@ export function buildSearchBar(box, terminal) {
     terminal()?.endFind();
     terminal()?.focus();
   };
-  input.addEventListener("input", () => find("previous", true));
+  input.addEventListener("input", () => find("previous"));
   box.addEventListener("keydown", (event) => {
     if (event.key === "Escape") close();
     else if (event.key === "Enter" && event.target === input) find(event.shiftKey ? "next" : "previous");
@@ -36,6 +36,5 @@ export function buildSearchBar(box, terminal) {
       input.focus();
       input.select();
     },
-    close,
   };
 }

@@ -176,8 +176,6 @@ export class TerminalView {
   /** @param {string} text as the clipboard has it */
   paste(text) { this.#term.paste(pasteable(text)); }
 
-  selectAll() { this.#term.selectAll(); }
-
   /**
    * As if it had been typed; with the sticky Ctrl.
    * @param {string} data
@@ -248,16 +246,15 @@ export class TerminalView {
   /**
    * @param {string} text
    * @param {"next"|"previous"} where
-   * @param {boolean} incremental
    * @returns {boolean}
    */
-  find(text, where, incremental = false) {
+  find(text, where) {
     if (!text) {
       this.#search.clearDecorations();
       this.#term.clearSelection();
       return true;
     }
-    return where === "next" ? this.#search.findNext(text, { incremental }) : this.#search.findPrevious(text);
+    return where === "next" ? this.#search.findNext(text) : this.#search.findPrevious(text);
   }
 
   endFind() { this.#search.clearDecorations(); }

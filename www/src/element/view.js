@@ -68,9 +68,8 @@ export function buildView(shadow, press) {
   });
 
   const loads = h("ul", { class: "loads" });
-  const loadTitle = h("h2", {}, "Getting the machine");
-  const loading = h("div", { class: "cover", part: "progress", hidden: true }, h("div", { class: "card" }, loadTitle, loads,
-    h("div", { class: "row" })));
+  const loading = h("div", { class: "cover", part: "progress", hidden: true }, h("div", { class: "card" },
+    h("h2", {}, "Getting the machine"), loads, h("div", { class: "row" })));
 
   const panel = h("div", { class: "cover", part: "panel", hidden: true });
   const banner = h("div", { class: "banner", part: "banner", hidden: true });
@@ -97,7 +96,7 @@ export function buildView(shadow, press) {
   shadow.append(h("div", { class: "holder" }, root), home);
   return {
     root, toolbar, title, tools, screen, terminal, bootBar, wait, poster, invite, inviteTitle, inviteText, start,
-    loading, loadTitle, loads, panel, banner, search, menu, drop, keys, status, say, kept, diskLight, size, live, dialog, fallback, home,
+    loading, loads, panel, banner, search, menu, drop, keys, status, say, kept, diskLight, size, live, dialog, fallback, home,
   };
 }
 
