@@ -18,8 +18,6 @@ export class Status {
   title = "";
   /** What the guest calls its terminal. */
   guestTitle = "";
-  /** Where a link leads that the pointer is on. */
-  hover = "";
   /** What is being loaded. */
   loads = "";
   #view;
@@ -79,7 +77,7 @@ export class Status {
     view.inviteTitle.hidden = own === "";
     view.inviteText.textContent = `A computer that runs inside this page. Nothing is installed.${this.#foreignHost()}`;
     const doing = phase === "booting" && this.#line ? `: ${this.#line}` : "";
-    view.say.textContent = this.hover || (phase === "loading" && this.loads ? this.loads : `${WORDS[phase]}${doing}`);
+    view.say.textContent = phase === "loading" && this.loads ? this.loads : `${WORDS[phase]}${doing}`;
     const kinds = new Set(vm?.disks.filter((disk) => !disk.readonly).map((disk) => disk.kind));
     const kind = ["memory", "indexeddb", "opfs"].find((k) => kinds.has(/** @type {any} */ (k)));
     view.kept.hidden = kind === undefined;

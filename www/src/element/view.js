@@ -75,8 +75,10 @@ export function buildView(shadow, press) {
   const banner = h("div", { class: "banner", part: "banner", hidden: true });
   const search = h("div", { class: "search", role: "search", hidden: true });
   const menu = h("div", { class: "menu", part: "menu", role: "group", "aria-label": "Menu", hidden: true });
+  // Where a link of the guest's leads, while the pointer is on it.
+  const where = h("div", { class: "where" });
   const drop = h("div", { class: "drop", hidden: true }, "Drop files to put them into the machine");
-  const screen = h("div", { class: "screen" }, terminal, bootBar, wait, banner, poster, loading, panel, search, menu, drop);
+  const screen = h("div", { class: "screen" }, terminal, bootBar, wait, banner, poster, loading, panel, search, menu, where, drop);
 
   const keys = h("div", { class: "keys", part: "keys", role: "group", "aria-label": "Keys", hidden: true });
   const say = h("span", { class: "say" });
@@ -96,7 +98,7 @@ export function buildView(shadow, press) {
   shadow.append(h("div", { class: "holder" }, root), home);
   return {
     root, toolbar, title, tools, screen, terminal, bootBar, wait, poster, invite, inviteTitle, inviteText, start,
-    loading, loads, panel, banner, search, menu, drop, keys, status, say, kept, diskLight, size, live, dialog, fallback, home,
+    loading, loads, panel, banner, search, menu, where, drop, keys, status, say, kept, diskLight, size, live, dialog, fallback, home,
   };
 }
 

@@ -366,10 +366,8 @@ export class VirtariumVm extends Base {
         this.#status.guestTitle = plain(title);
         this.#status.show();
       },
-      hover: (address) => {
-        this.#status.hover = address ? plain(address, 200) : "";
-        this.#status.show();
-      },
+      // With the longest name that a host can have.
+      hover: (address = "") => { this.#view.where.textContent = plain(address, 300); },
       height: (pixels) => this.#setHeight(pixels),
     });
   }

@@ -271,6 +271,30 @@ for (const which of found) {
       assert.doesNotMatch(await page.evaluate(() => vm.shadowRoot.querySelector(".banner").textContent), /Paused|Continue/);
     });
 
+    test("where a link of the guest's leads is shown without a status line too", async (t) => {
+      for (const controls of ["none", "full"]) {
+        const { page } = await open(t, one(`controls="${controls}"`));
+        await start(page);
+        await page.evaluate(() => vm.send("raw \\e]8;;https://evil.example/path\\abank.example\\e]8;;\\a\r"));
+        await until(page, () => {
+          globalThis.link = [...vm.shadowRoot.querySelectorAll(".xterm-rows span")].find(({ textContent }) => textContent === "bank.example");
+          return Boolean(globalThis.link);
+        });
+        const { x, y } = await page.evaluate(() => {
+          const { left, top, width, height } = link.getBoundingClientRect();
+          return { x: left + width / 2, y: top + height / 2 };
+        });
+        await page.mouse.move(x - 4, y);
+        await page.mouse.move(x, y);
+        await until(page, () => {
+          const where = vm.shadowRoot.querySelector(".where");
+          return where?.textContent === "https://evil.example/path" && where.checkVisibility();
+        });
+        await page.mouse.move(5, 5);
+        await until(page, () => !vm.shadowRoot.querySelector(".where").checkVisibility());
+      }
+    });
+
     test("the menu leads to the sources of the guest, where they are on the web", async (t) => {
       const { page, site } = await open(t, (origin) => one()(origin).replace("test.json", "second.json"));
       const entry = () => page.evaluate(() => {
