@@ -1,5 +1,6 @@
 import xtermStyle from "@xterm/xterm/css/xterm.css";
 import ownStyle from "./style.css";
+import rowsStyle from "./rows.css";
 import { h, icon, iconButton } from "./dom.js";
 
 /** @type {WeakMap<Document, CSSStyleSheet[]>} */
@@ -9,8 +10,9 @@ const sheets = new WeakMap();
  * Adopted sheets: one copy for all elements of a document, and no style element that a policy could
  * refuse. A document takes no other document's.
  * @param {ShadowRoot} shadow
+ * @param {boolean} [rows]  the element is as high as its rows
  */
-export function adoptStyles(shadow) {
+export function adoptStyles(shadow, rows = false) {
   const { ownerDocument } = shadow;
   const { defaultView } = ownerDocument;
   // A document that is not shown, as a template's.
@@ -18,14 +20,15 @@ export function adoptStyles(shadow) {
   let own = sheets.get(ownerDocument);
   if (!own) {
     const { CSSStyleSheet } = defaultView;
-    own = [xtermStyle, ownStyle].map((text) => {
+    own = [xtermStyle, ownStyle, rowsStyle].map((text) => {
       const sheet = new CSSStyleSheet();
       sheet.replaceSync(text);
       return sheet;
     });
     sheets.set(ownerDocument, own);
   }
-  shadow.adoptedStyleSheets = own;
+  const next = rows ? own : own.slice(0, 2);
+  if (shadow.adoptedStyleSheets.at(-1) !== next.at(-1)) shadow.adoptedStyleSheets = next;
 }
 
 /**

@@ -221,7 +221,7 @@ export class VirtariumVm extends Base {
 
   /** Into a frame's document, or a window of its own. */
   adoptedCallback() {
-    if (this.shadowRoot) adoptStyles(this.shadowRoot);
+    if (this.shadowRoot) adoptStyles(this.shadowRoot, this.#own.rows > 0);
     this.#terminal?.moved();
     if (this.#undo.length === 0) return;
     for (const undo of this.#undo.splice(0)) undo();
@@ -390,6 +390,7 @@ export class VirtariumVm extends Base {
       screenReader: own.screenreader, readonly: own.readonly,
     });
     this.#terminal?.fix({ cols: own.cols || undefined, rows: own.rows || undefined });
+    if (this.shadowRoot) adoptStyles(this.shadowRoot, own.rows > 0);
     if (!own.rows) view.screen.style.blockSize = "";
     else if (!this.#terminal) this.#setHeight(own.rows * ROW_GUESS);
     this.#status.show();

@@ -314,6 +314,25 @@ for (const which of found) {
       assert.ok((await box())[3] < 400);
     });
 
+    test("a number of rows that is none leaves the element its height", async (t) => {
+      const { page } = await open(t, one("", "", '<virtarium-vm id="two" src="/machines/second.json" rows="0"></virtarium-vm>'));
+      const heights = () => page.evaluate(() => [vm, vm.shadowRoot.querySelector(".root"), vm.shadowRoot.querySelector(".screen")].map((box) => Math.round(box.getBoundingClientRect().height)));
+      const whole = await heights();
+      assert.ok(whole[0] > 500 && whole[1] === whole[0] && whole[2] > 400, String(whole));
+      assert.deepEqual(await page.evaluate(() => two.getBoundingClientRect().height), whole[0]);
+      for (const rows of ["0", "600", "auto", ""]) {
+        await page.evaluate((n) => vm.setAttribute("rows", n), rows);
+        assert.deepEqual(await heights(), whole, rows);
+      }
+      await page.evaluate(() => { vm.rows = 10; });
+      assert.ok((await heights())[0] < 300, "and a count counts");
+      await start(page);
+      await until(page, () => vm.shadowRoot.querySelector(".size").textContent.endsWith("×10"));
+      assert.ok((await heights())[0] < 300);
+      await page.evaluate(() => vm.setAttribute("rows", "none"));
+      assert.deepEqual(await heights(), whole);
+    });
+
     test("the page of a site keeps to its policy from the beginning", async (t) => {
       const { page } = await open(t, null, {
         path: "/", early: () => {
