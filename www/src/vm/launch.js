@@ -77,7 +77,7 @@ function fromText(text) {
     return newWorker(blob, { name: "virtarium" });
   } catch (cause) {
     if (cause instanceof VmError) throw cause;
-    throw new VmError("csp", "the page's policy forbids a worker from a blob, which a foreign origin needs: worker-src blob:", {
+    throw new VmError("csp", "the page's policy forbids a worker from a blob, which a foreign origin and the single file need: worker-src blob:", {
       detail: { directive: refused.seen() ?? "worker-src" }, cause,
     });
   } finally {
