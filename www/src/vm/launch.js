@@ -48,7 +48,11 @@ export function startWorker(url) {
   return fromText(trampoline(url));
 }
 
-/** By which a policy refuses a worker. */
+/**
+ * By which a policy refuses a worker: `worker-src`, whatever that falls back to (CSP 3, "get the
+ * effective directive for request"), but older browsers tell that. An element's script has
+ * `script-src-elem`, and is another matter.
+ */
 export const WORKER_DIRECTIVES = /^(worker|child|script|default)-src(?!-)/;
 
 /** The error of a worker that its trampoline could not import. */
