@@ -336,12 +336,12 @@ for (const which of found) {
         };
         globalThis.node = vm;
       });
-      const open = () => page.evaluate(() => heard.filter(({ signal }) => !signal?.aborted).map(({ type }) => type).sort().join());
+      const listens = () => page.evaluate(() => heard.filter(({ signal }) => !signal?.aborted).map(({ type }) => type).sort().join());
       await start(page);
-      assert.equal(await open(), "paste,touchmove,touchstart");
+      assert.equal(await listens(), "paste,touchmove,touchstart");
       await page.evaluate(() => node.remove());
       await until(page, () => node.state === "idle");
-      assert.equal(await open(), "");
+      assert.equal(await listens(), "");
       const pasted = () => page.evaluate(() => !node.shadowRoot.querySelector(".terminal").dispatchEvent(new Event("paste", { cancelable: true })));
       assert.equal(await pasted(), false);
       await page.evaluate(() => {
@@ -349,7 +349,7 @@ for (const which of found) {
         return node.start();
       });
       await running(page);
-      assert.equal(await open(), "paste,touchmove,touchstart");
+      assert.equal(await listens(), "paste,touchmove,touchstart");
       assert.equal(await pasted(), true);
     });
 
