@@ -25,7 +25,7 @@ const { values } = parseArgs({
     site: { type: "string" },
     guest: { type: "string", default: "small" },
     repeat: { type: "string", default: "5" },
-    idle: { type: "string", default: "20" },
+    idle: { type: "string", default: "40" },
     out: { type: "string" },
   },
 });
