@@ -15,7 +15,11 @@ import { longestTask } from "../test/browser/tasks.mjs";
 /** @typedef {import("../test/browser/browsers.mjs").Name} Name */
 
 /** After the prompt the guest's last services and the browser's own work come to an end. */
-const SETTLE_MS = 5_000;
+const SETTLE_MS = 15_000;
+/** After a pause, or its end, the page draws. */
+const CALM_MS = 2_000;
+/** Seconds in one piece of watching: short, for what a browser does of its own comes and goes. */
+const WINDOW = 10;
 const BOOT_MS = 180_000;
 /** Ticks of /proc/PID/stat in a second, on every Linux. */
 const TICKS = 100;
@@ -39,7 +43,8 @@ if (!values.site) {
  * @param {Name} name
  * @param {string} program
  * @param {Site} site
- * @param {number} idle seconds to watch the idle guest, and as long the paused machine; 0 for none
+ * @param {number} idle seconds to watch the idle guest, and as long the paused machine, at least; 0
+ *   for none
  */
 async function boot(name, program, site, idle) {
   const { browser, close } = await launch(name, program);
@@ -48,11 +53,11 @@ async function boot(name, program, site, idle) {
     await page.goto(`${site.origin}/?machine=${values.guest}`);
     await page.waitForSelector("virtarium-vm >>> button.start", { visible: true });
     const pid = browser.process()?.pid ?? 0;
-    /** The share of a core that the browser has, as long as nothing is asked of it. */
+    /** Seconds of the processor that the browser takes while nothing is asked of it. */
     const spent = async () => {
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      await new Promise((resolve) => setTimeout(resolve, CALM_MS));
       const before = processorTime(pid);
-      await new Promise((resolve) => setTimeout(resolve, idle * 500));
+      await new Promise((resolve) => setTimeout(resolve, WINDOW * 1000));
       return processorTime(pid) - before;
     };
     const call = (/** @type {"pause"|"start"} */ name) =>
@@ -73,13 +78,18 @@ async function boot(name, program, site, idle) {
     page.setDefaultTimeout(BOOT_MS);
     const task = name === "chromium" ? await longestTask(page, start) : await start();
     if (idle === 0) return { took, task: task?.processor, shares: [] };
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     // A browser is busy with itself for minutes, and less and less: running, paused, paused, running.
-    let running = await spent();
-    await call("pause");
-    const paused = (await spent()) + (await spent());
-    await call("start");
-    running += await spent();
-    return { took, task: task?.processor, shares: [paused, running].map((time) => time / idle) };
+    const windows = Math.ceil(idle / WINDOW / 2) * 2;
+    let [running, paused] = [0, 0];
+    for (let pair = 0; pair < windows / 2; pair += 1) {
+      running += await spent();
+      await call("pause");
+      paused += (await spent()) + (await spent());
+      await call("start");
+      running += await spent();
+    }
+    return { took, task: task?.processor, shares: [paused, running].map((time) => time / windows / WINDOW) };
   } finally {
     await close();
   }
