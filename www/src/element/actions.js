@@ -52,6 +52,18 @@ export class Actions {
     this.#banner.set("note", { words, buttons: [{ label: "Close", press: () => this.#banner.set("note", undefined) }] });
   }
 
+  /**
+   * Opens a link of the guest's.
+   * @param {string} address
+   * @param {boolean} unseen  a finger does not rest on a link: nobody has seen where it leads
+   */
+  async openLink(address, unseen) {
+    if (unseen && !(await ask(this.#dialog, {
+      title: "Open this address?", text: [address], buttons: [{ label: "Open", value: "yes", look: "main" }],
+    }))) return;
+    window.open(address, "_blank", "noopener,noreferrer");
+  }
+
   async reset() {
     const answer = await ask(this.#dialog, {
       title: "Restart the machine?", text: ["As by its reset button: what the guest has not yet saved to its disk is lost."],

@@ -26,6 +26,8 @@ const FRESH = "\x1b[?1049l\x1b[!p\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?2004l\r\
  * @property {(cols: number, rows: number) => void} resize
  * @property {(title: string) => void} title                as the guest says it: not yet plain
  * @property {(address: string|undefined) => void} hover    the address under the pointer
+ * @property {(address: string, hidden: boolean) => void} link  is to be opened; `hidden`: the text of
+ *   the link may say another one
  * @property {(pixels: number) => void} height      what a fixed number of rows needs
  */
 
@@ -59,9 +61,9 @@ export class TerminalView {
   constructor(box, on) {
     this.#box = box;
     this.#on = on;
-    const open = (/** @type {string} */ text) => {
+    const open = (/** @type {string} */ text, /** @type {boolean} */ hidden) => {
       const address = webAddress(text);
-      if (address) window.open(address, "_blank", "noopener,noreferrer");
+      if (address) on.link(address, hidden);
     };
     this.#term = new Terminal({
       allowProposedApi: true,
@@ -70,11 +72,11 @@ export class TerminalView {
       scrollback: SCROLLBACK, fontSize: this.#fontSize, lineHeight: 1.15, minimumContrastRatio: CONTRAST,
       rightClickSelectsWord: false,
       // OSC 8: what the text says and where it leads may differ, so the address is shown.
-      linkHandler: { activate: (_event, text) => open(text), hover: (_event, text) => on.hover(webAddress(text)), leave: () => on.hover(undefined), allowNonHttpProtocols: false },
+      linkHandler: { activate: (_event, text) => open(text, true), hover: (_event, text) => on.hover(webAddress(text)), leave: () => on.hover(undefined), allowNonHttpProtocols: false },
     });
     this.#term.loadAddon(this.#fit);
     this.#term.loadAddon(this.#search);
-    this.#term.loadAddon(new WebLinksAddon((_event, text) => open(text), {
+    this.#term.loadAddon(new WebLinksAddon((_event, text) => open(text, false), {
       hover: (_event, text) => on.hover(webAddress(text)), leave: () => on.hover(undefined),
     }));
     this.#term.attachCustomKeyEventHandler((event) => this.#key(event));

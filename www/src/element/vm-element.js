@@ -366,6 +366,7 @@ export class VirtariumVm extends Base {
         this.#status.guestTitle = plain(title);
         this.#status.show();
       },
+      link: (address, hidden) => void this.#actions.openLink(address, hidden && this.#media("(pointer: coarse)").matches),
       // With the longest name that a host can have.
       hover: (address = "") => { this.#view.where.textContent = plain(address, 300); },
       height: (pixels) => this.#setHeight(pixels),

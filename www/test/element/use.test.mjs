@@ -295,6 +295,44 @@ for (const which of found) {
       }
     });
 
+    test("where a link leads that a finger taps is asked before it is opened", async (t) => {
+      const { page } = await open(t, one());
+      await start(page);
+      await page.evaluate(() => {
+        // What is drawn again is another one.
+        globalThis.link = () => [...vm.shadowRoot.querySelectorAll(".xterm-rows span")].find(({ textContent }) => textContent === "bank.example");
+        globalThis.opened = [];
+        globalThis.open = (...how) => { globalThis.opened.push(how.join(" ")); };
+        const { matchMedia } = globalThis;
+        globalThis.matchMedia = (query) => query === "(pointer: coarse)" ? Object.assign(new EventTarget(), { matches: globalThis.finger }) : matchMedia(query);
+      });
+      await page.evaluate(() => vm.send("raw \\e]8;;https://evil.example/path\\abank.example\\e]8;;\\a\r"));
+      const tap = async (finger) => {
+        await until(page, () => Boolean(link()));
+        const { x, y } = await page.evaluate((finger) => {
+          globalThis.finger = finger;
+          const { left, top, width, height } = link().getBoundingClientRect();
+          return { x: left + width / 2, y: top + height / 2 };
+        }, finger);
+        await page.mouse.move(x - 4, y);
+        await page.mouse.click(x, y);
+        await page.mouse.move(5, 5);
+      };
+      const opened = "https://evil.example/path _blank noopener,noreferrer";
+      await tap(false);
+      await until(page, () => globalThis.opened.length === 1);
+      await tap(true);
+      await until(page, () => vm.shadowRoot.querySelector("dialog[open]")?.textContent.includes("https://evil.example/path"));
+      await page.evaluate(() => vm.shadowRoot.querySelector("dialog .push:not(.main)").click());
+      await until(page, () => !vm.shadowRoot.querySelector("dialog[open]"));
+      assert.deepEqual(await page.evaluate(() => globalThis.opened), [opened]);
+      await tap(true);
+      await until(page, () => Boolean(vm.shadowRoot.querySelector("dialog[open] .main")));
+      await page.evaluate(() => vm.shadowRoot.querySelector("dialog .main").click());
+      await until(page, () => globalThis.opened.length === 2);
+      assert.deepEqual(await page.evaluate(() => globalThis.opened), [opened, opened]);
+    });
+
     test("the menu leads to the sources of the guest, where they are on the web", async (t) => {
       const { page, site } = await open(t, (origin) => one()(origin).replace("test.json", "second.json"));
       const entry = () => page.evaluate(() => {
