@@ -145,7 +145,7 @@ impl Plugged {
             return;
         };
         if result.is_err()
-            && let Some(blocks) = self.disk.place().logged()
+            && let Some(mut blocks) = self.disk.place().logged()
         {
             blocks.put_back(numbers);
         }

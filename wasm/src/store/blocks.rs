@@ -52,6 +52,10 @@ impl Blocks {
         self.most = most;
     }
 
+    pub(crate) fn is_logged(&self) -> bool {
+        self.changed.is_some()
+    }
+
     pub(crate) fn restore(&mut self, number: u32, bytes: &[u8]) {
         let mut block = vec![0; BLOCK].into_boxed_slice();
         let len = bytes.len().min(BLOCK);

@@ -1,6 +1,6 @@
 //! Where a disk's changes are kept.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
 mod blocks;
@@ -22,10 +22,9 @@ pub struct Storage(pub(crate) Place);
 pub(crate) enum Place {
     /// A file of the origin's private file system.
     Handle(Handle),
-    /// Memory, with account of what changed for whoever writes it to a database.
-    Logged(Blocks),
-    /// Memory, which the next machine may be given.
-    Shared(Rc<RefCell<Blocks>>),
+    /// Memory, which the next machine may be given; with account of what changed where somebody
+    /// writes it to a database.
+    Blocks(Rc<RefCell<Blocks>>),
 }
 
 #[wasm_bindgen]
@@ -41,20 +40,28 @@ impl Storage {
     /// Memory. With `logged`, what a flush makes stable is given to the worker first.
     #[must_use]
     pub fn memory(logged: bool) -> Self {
-        let blocks = Blocks::new(logged);
-        Self(match logged {
-            true => Place::Logged(blocks),
-            false => Place::Shared(Rc::new(RefCell::new(blocks))),
-        })
+        Self(Place::Blocks(Rc::new(RefCell::new(Blocks::new(logged)))))
     }
 
-    /// Memory that is not logged, once more: for the machine that comes after the one that has it.
-    /// Nothing where it is another place.
+    /// The same memory, for the machine that comes after the one that has it. A file has one handle
+    /// and gives nothing.
     #[must_use]
     pub fn again(&self) -> Option<Storage> {
         match &self.0 {
-            Place::Shared(blocks) => Some(Self(Place::Shared(Rc::clone(blocks)))),
-            _ => None,
+            Place::Handle(_) => None,
+            Place::Blocks(blocks) => Some(Self(Place::Blocks(Rc::clone(blocks)))),
+        }
+    }
+
+    /// Bytes of it, fewer at its end and none behind it, or where it cannot be read.
+    #[must_use]
+    pub fn read(&mut self, at: f64, length: u32) -> Vec<u8> {
+        let at = at as u64;
+        let left = self.0.len().unwrap_or(0).saturating_sub(at);
+        let mut bytes = vec![0; u64::from(length).min(left) as usize];
+        match self.0.read(at, &mut bytes) {
+            Ok(()) => bytes,
+            Err(_) => Vec::new(),
         }
     }
 
@@ -68,31 +75,26 @@ impl Storage {
     /// Puts back a block of memory that was written to the database.
     #[wasm_bindgen(js_name = restoreBlock)]
     pub fn restore_block(&mut self, number: u32, bytes: &[u8]) {
-        self.0.restore(|blocks| blocks.restore(number, bytes));
+        if let Place::Blocks(blocks) = &self.0 {
+            blocks.borrow_mut().restore(number, bytes);
+        }
     }
 
     /// Sets the length in bytes of memory that was written to the database.
     #[wasm_bindgen(js_name = restoreLength)]
     pub fn restore_length(&mut self, length: f64) {
-        self.0
-            .restore(|blocks| blocks.restore_length(length as u64));
+        if let Place::Blocks(blocks) = &self.0 {
+            blocks.borrow_mut().restore_length(length as u64);
+        }
     }
 }
 
 impl Place {
     /// The blocks of a logged store.
-    pub(crate) fn logged(&mut self) -> Option<&mut Blocks> {
+    pub(crate) fn logged(&mut self) -> Option<RefMut<'_, Blocks>> {
         match self {
-            Self::Logged(blocks) => Some(blocks),
-            _ => None,
-        }
-    }
-
-    fn restore(&mut self, put: impl FnOnce(&mut Blocks)) {
-        match self {
-            Self::Handle(_) => {}
-            Self::Logged(blocks) => put(blocks),
-            Self::Shared(blocks) => put(&mut blocks.borrow_mut()),
+            Self::Handle(_) => None,
+            Self::Blocks(blocks) => Some(blocks.borrow_mut()).filter(|blocks| blocks.is_logged()),
         }
     }
 
@@ -110,7 +112,7 @@ impl Place {
     pub(crate) fn refusal(&self) -> Refusal {
         match self {
             Self::Handle(handle) => Refusal::clone(handle.refusal()),
-            Self::Logged(_) | Self::Shared(_) => Refusal::default(),
+            Self::Blocks(_) => Refusal::default(),
         }
     }
 }
@@ -119,40 +121,35 @@ impl Store for Place {
     fn read(&mut self, at: u64, buf: &mut [u8]) -> Result<(), StoreError> {
         match self {
             Self::Handle(handle) => handle.read(at, buf),
-            Self::Logged(blocks) => blocks.read(at, buf),
-            Self::Shared(blocks) => blocks.borrow_mut().read(at, buf),
+            Self::Blocks(blocks) => blocks.borrow_mut().read(at, buf),
         }
     }
 
     fn write(&mut self, at: u64, data: &[u8]) -> Result<(), StoreError> {
         match self {
             Self::Handle(handle) => handle.write(at, data),
-            Self::Logged(blocks) => blocks.write(at, data),
-            Self::Shared(blocks) => blocks.borrow_mut().write(at, data),
+            Self::Blocks(blocks) => blocks.borrow_mut().write(at, data),
         }
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
         match self {
             Self::Handle(handle) => handle.flush(),
-            Self::Logged(blocks) => blocks.flush(),
-            Self::Shared(blocks) => blocks.borrow_mut().flush(),
+            Self::Blocks(blocks) => blocks.borrow_mut().flush(),
         }
     }
 
     fn len(&mut self) -> Result<u64, StoreError> {
         match self {
             Self::Handle(handle) => handle.len(),
-            Self::Logged(blocks) => blocks.len(),
-            Self::Shared(blocks) => blocks.borrow_mut().len(),
+            Self::Blocks(blocks) => blocks.borrow_mut().len(),
         }
     }
 
     fn set_len(&mut self, len: u64) -> Result<(), StoreError> {
         match self {
             Self::Handle(handle) => handle.set_len(len),
-            Self::Logged(blocks) => blocks.set_len(len),
-            Self::Shared(blocks) => blocks.borrow_mut().set_len(len),
+            Self::Blocks(blocks) => blocks.borrow_mut().set_len(len),
         }
     }
 }
@@ -190,7 +187,17 @@ mod tests {
         };
         let done = disk(again()).0.submit(Token(2), &read);
         assert_eq!(done, Submitted::Done(Ok(data)));
-        // The blocks of a database are its own.
-        assert!(Storage::memory(true).again().is_none());
+        // And whoever has it can read it, from anywhere.
+        let (mut memory, mut file) = (again(), Vec::new());
+        loop {
+            let piece = memory.read(file.len() as f64, 100_003);
+            if piece.is_empty() {
+                break;
+            }
+            file.extend(piece);
+        }
+        assert_eq!(Some(file.len() as u64), memory.0.len().ok());
+        assert!(file.starts_with(b"VTROVL"));
+        assert!(memory.read(1e18, 1).is_empty());
     }
 }

@@ -18,7 +18,7 @@ export function epochNow() {
  * @param {object} how
  * @param {(event: import("../protocol.js").DiskEvent | import("../protocol.js").ProgressEvent) => void} how.post
  * @param {AbortSignal} how.signal ends it
- * @param {import("./storage.js").Memories} how.memories
+ * @param {Map<string, import("./memory.js").Memory>} how.memories
  * @param {(disk: string) => void} how.onLost another tab has taken a disk, now or later
  * @param {() => void} how.check throws if that has happened already
  * @param {() => void} how.wake a disk has something for the machine

@@ -378,7 +378,7 @@ export class PluggedDisk {
  * @param {string | null} options.persist
  * @param {boolean} options.steal
  * @param {string[]} options.discard disks of which what was written is thrown away
- * @param {import("./storage.js").Memories} options.memories
+ * @param {Map<string, import("./memory.js").Memory>} options.memories
  * @param {(disk: string) => void} options.onLost
  * @param {(event: DiskEvent) => void} options.tell
  * @param {(event: import("../protocol.js").ProgressEvent) => void} options.progress
@@ -406,7 +406,7 @@ export async function openDisks(infos, { persist, steal, discard, memories, onLo
       disk = Disk.open(place.storage, image.base, Math.floor(CACHE / infos.length));
     } catch (error) {
       // What was written is given to whoever wants to keep it: the disk itself is of no use.
-      const overlay = await (place.file ?? place.database)?.content().catch(() => undefined);
+      const overlay = await (place.file ?? place.database ?? place.memory)?.content().catch(() => undefined);
       place.database?.close();
       await place.lock?.release();
       throw Object.assign(/** @type {Error} */ (about(info.name, error)), { detail: { disk: info.name, overlay } });

@@ -53,7 +53,7 @@ export class Session {
   #panic = "";
   /** How often a guest has begun. */
   #life = 0;
-  /** @type {import("./storage.js").Memories} */
+  /** The disks that are kept in memory, of this machine and the next. @type {Map<string, import("./memory.js").Memory>} */
   #memories = new Map();
   /** When the machine was built, as the wall clock has it. */
   #builtAt = 0;
@@ -295,7 +295,7 @@ export class Session {
         // `stop` and `dispose` break it off.
         this.#building = new AbortController();
         try {
-          await importOverlay(disk, overlay, this.#memories, check, this.#building.signal);
+          await importOverlay(disk, overlay, check, this.#building.signal);
         } finally {
           this.#building = null;
         }
@@ -305,7 +305,7 @@ export class Session {
 
   /** @param {string} name */
   resetDisk(name) {
-    return this.#inTurn(() => this.#replace(name, (disk, check) => forgetOverlay(disk, this.#memories, check)));
+    return this.#inTurn(() => this.#replace(name, forgetOverlay));
   }
 
   sync() {

@@ -6,6 +6,7 @@
 import { Storage } from "virtarium-wasm";
 import { Database } from "./database.js";
 import { Lock } from "./lock.js";
+import { Memory } from "./memory.js";
 import { File } from "./opfs.js";
 
 /**
@@ -15,21 +16,17 @@ import { File } from "./opfs.js";
  * @property {Storage} storage for the machine, which takes it over
  * @property {Database | null} database takes the batches of a logged place
  * @property {File | null} file the file of a place that has one
+ * @property {Memory | null} memory what is kept nowhere else
  * @property {Lock | null} lock
- */
-
-/**
- * What is in the disks that are kept in memory, by name: each machine of a worker begins with what
- * the one before it has left there, as after a power cycle.
- * @typedef {Map<string, Storage>} Memories
  */
 
 /**
  * Opens the place for a disk, or the next best that this browser and page allow.
  * @param {string | null} persist name of the machine that is kept, or null to keep nothing
  * @param {string} disk
- * @param {{steal: boolean, discard: boolean, memories: Memories, onLost: () => void}} options
- *   `discard`: what was written is thrown away; `onLost`: another tab has taken the disk
+ * @param {{steal: boolean, discard: boolean, memories: Map<string, Memory>, onLost: () => void}} options
+ *   `discard`: what was written is thrown away; `memories`: by disk; `onLost`: another tab has
+ *   taken the disk
  * @returns {Promise<Place>}
  */
 export async function openPlace(persist, disk, { steal, discard, memories, onLost }) {
@@ -45,7 +42,7 @@ export async function openPlace(persist, disk, { steal, discard, memories, onLos
       }
       await file.settle();
       const storage = Storage.fromHandle(await file.handle(steal));
-      return { kind: "opfs", storage, database: null, file, lock };
+      return { kind: "opfs", storage, database: null, file, memory: null, lock };
     }
     const database = await Database.open(`${persist}/${disk}`);
     if (database) {
@@ -55,7 +52,7 @@ export async function openPlace(persist, disk, { steal, discard, memories, onLos
         }
         const storage = Storage.memory(true);
         await database.restore(storage);
-        return { kind: "indexeddb", storage, database, file: null, lock };
+        return { kind: "indexeddb", storage, database, file: null, memory: null, lock };
       } catch (error) {
         database.close();
         throw error;
@@ -70,12 +67,12 @@ export async function openPlace(persist, disk, { steal, discard, memories, onLos
 
 /**
  * @param {string} disk
- * @param {Memories} memories
+ * @param {Map<string, Memory>} memories
  * @param {Lock | null} lock
  * @returns {Place}
  */
 function inMemory(disk, memories, lock) {
-  const memory = memories.get(disk) ?? Storage.memory(false);
+  const memory = memories.get(disk) ?? new Memory();
   memories.set(disk, memory);
-  return { kind: "memory", storage: /** @type {Storage} */ (memory.again()), database: null, file: null, lock };
+  return { kind: "memory", storage: memory.open(), database: null, file: null, memory, lock };
 }

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { CHUNKS } from "../../src/worker/source/index.js";
 import { failure } from "./source-server.mjs";
-import { SPIN } from "./guests.mjs";
+import { SPIN, WAIT } from "./guests.mjs";
 import { FakeDatabase, MAGIC, Opfs, PluggedDisk, browse, refusal, session, withDisk } from "./worker.mjs";
 
 /** The bytes of an overlay's headers, journal and map before any data (docs/disk-format.md). */
@@ -31,6 +31,27 @@ test("a_disk_is_exported_wherever_it_is_kept", async (t) => {
     await isOverlay(await worker.exportDisk("d"));
     assert.equal(database.batches > 0, persist !== null);
   }
+});
+
+test("what_was_written_to_memory_over_an_image_that_was_replaced_is_handed_out", async (t) => {
+  browse(t);
+  let chunks = ["- 4"];
+  const { session: worker, options, origin, create } = await session(t, WAIT, {
+    create: false,
+    answer: (_, response) => response.end(["virtarium-chunks 1", "size 1048576", "chunk 262144", "encoding none", ...chunks, ""].join("\n")),
+  });
+  options.machine.disks = [{ name: "d", manifest: `${origin}/manifest.txt` }];
+  await create();
+  await worker.start();
+  await worker.stop();
+  chunks = ["0".repeat(64), "- 3"];
+  const { code, detail } = await worker.start().then(assert.fail, (error) => error);
+  assert.deepEqual([code, detail.disk], ["overlay-base", "d"]);
+  await isOverlay(detail.overlay);
+  // And it is still there for the image that it was written to.
+  chunks = ["- 4"];
+  await worker.start();
+  await isOverlay(await worker.exportDisk("d"));
 });
 
 test("a_disk_whose_database_is_full_is_exported", async (t) => {
