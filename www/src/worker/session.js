@@ -8,6 +8,7 @@
 import { PROTOCOL } from "../protocol.js";
 import { build, epochNow } from "./assemble.js";
 import { Consoles } from "./consoles.js";
+import { DiskSet, takenOver } from "./disk-set.js";
 import { failure } from "./failure.js";
 import { Loop } from "./loop.js";
 import { loadModule } from "./parts.js";
@@ -18,7 +19,6 @@ import { Usage } from "./usage.js";
 /** @typedef {import("../protocol.js").CreateOptions} CreateOptions */
 /** @typedef {import("../protocol.js").WorkerEvent} WorkerEvent */
 /** @typedef {import("../protocol.js").WorkerState} WorkerState */
-/** @typedef {import("./disks.js").PluggedDisk} PluggedDisk */
 
 /** A machine that is started so long after it was built has its clock set again. */
 const LATE_MS = 2000;
@@ -33,8 +33,7 @@ export class Session {
   #machine = null;
   /** @type {Loop | null} */
   #loop = null;
-  /** @type {PluggedDisk[]} */
-  #disks = [];
+  #disks = new DiskSet();
   /** @type {Consoles | null} */
   #consoles = null;
   #usage = new Usage();
@@ -59,8 +58,6 @@ export class Session {
   #builtAt = 0;
   /** A disk that another tab took. */
   #lostName = "";
-  /** Disks that were replaced and not opened since. @type {Set<string>} */
-  #replaced = new Set();
 
   /** @param {(event: WorkerEvent, transfer?: Transferable[]) => void} post */
   constructor(post) {
@@ -85,7 +82,7 @@ export class Session {
       this.#say("created");
       return {
         consoles: options.machine.consoles,
-        disks: this.#disks.map(({ name, size, place, persisted, info }) => ({ name, size, kind: place.kind, persisted, readonly: info.readonly })),
+        disks: this.#disks.describe(),
       };
     });
   }
@@ -128,7 +125,7 @@ export class Session {
       this.#stopCounting();
       this.#around(0);
       this.#say("paused");
-      await this.#flush();
+      await this.#disks.flush();
     });
   }
 
@@ -174,9 +171,9 @@ export class Session {
       this.#loop?.stop();
       this.#around(0);
       try {
-        await this.#flush();
+        await this.#disks.flush();
       } finally {
-        this.#detach();
+        this.#disks.detach();
       }
     });
   }
@@ -227,7 +224,7 @@ export class Session {
   }
 
   stats() {
-    return this.#usage.stats(this.#need(), this.#disks);
+    return this.#usage.stats(this.#need(), this.#disks.all);
   }
 
   digest() {
@@ -259,15 +256,7 @@ export class Session {
     return this.#inTurn(async () => {
       const disk = this.#disk(name);
       if (this.#state === "off") {
-        if (this.#replaced.has(name)) {
-          throw failure("unsupported", `the disk ${name} was replaced: start the machine once, then export it`);
-        }
-        await disk.attach(() => disk.detach());
-        try {
-          return await disk.exportOverlay();
-        } finally {
-          disk.detach();
-        }
+        return this.#disks.exportDetached(disk);
       }
       this.#held = true;
       this.#loop?.stop();
@@ -309,7 +298,7 @@ export class Session {
   }
 
   sync() {
-    return this.#inTurn(() => this.#flush());
+    return this.#inTurn(() => this.#disks.flush());
   }
 
   /**
@@ -342,14 +331,7 @@ export class Session {
 
   /** @param {string} name */
   #disk(name) {
-    const disk = this.#disks.find((disk) => disk.name === name);
-    if (!disk) {
-      if (this.#options?.machine.disks.some((disk) => disk.name === name)) {
-        throw failure("unsupported", `the disk ${name} is not open: start the machine first`);
-      }
-      throw failure("not-found", `the machine has no disk ${JSON.stringify(name)}; it has ${this.#disks.map((disk) => disk.name).join(", ") || "none"}`);
-    }
-    return disk;
+    return this.#disks.find(name, this.#options?.machine.disks ?? []);
   }
 
   /** Fetches the files and builds the machine out of them. */
@@ -365,26 +347,23 @@ export class Session {
         onLost: (name) => this.#lost(name),
         check: () => {
           if (this.#lostName) {
-            throw failure("locked", takenOver(this.#lostName));
+            throw takenOver(this.#lostName);
           }
         },
         wake: () => this.#loop?.wake(),
         onError: (error) => this.look(error),
       });
       this.#machine = machine;
-      this.#disks = disks;
+      this.#disks = new DiskSet(disks);
     } finally {
       this.#building = null;
     }
     this.#builtAt = Date.now();
     this.#life += 1;
-    this.#replaced.clear();
     this.#usage = new Usage();
     this.#consoles = new Consoles(this.#machine, options.machine.consoles, (event, transfer) => this.#post(event, transfer));
     this.#loop = new Loop(this.#machine, (took) => this.#around(took), (stop) => this.#stopped(stop));
-    for (const disk of this.#disks) {
-      disk.inform();
-    }
+    this.#disks.inform();
   }
 
   async #rebuild() {
@@ -414,15 +393,7 @@ export class Session {
   /** Takes the disks again that were let go of for the page's sleep, and goes on as before. */
   async #wakeUp() {
     this.#shutOut = true;
-    try {
-      for (const disk of this.#disks) {
-        await disk.attach(() => this.#lost(disk.name));
-      }
-    } catch (error) {
-      // All or none.
-      this.#detach();
-      throw error;
-    }
+    await this.#disks.attach((name) => this.#lost(name));
     const ran = this.#asleep;
     this.#awake();
     if (ran) {
@@ -449,11 +420,9 @@ export class Session {
   #around(took) {
     this.#usage.slice(took);
     const flooded = this.#consoles?.exchange();
-    for (const disk of this.#disks) {
-      disk.serve();
-    }
+    this.#disks.serve();
     if (this.#machine) {
-      const activity = this.#usage.activity(this.#machine, this.#disks);
+      const activity = this.#usage.activity(this.#machine, this.#disks.all);
       if (activity) {
         this.#post(activity);
       }
@@ -528,25 +497,12 @@ export class Session {
     this.#around(0);
     this.#consoles?.finish();
     try {
-      await this.#flush();
+      await this.#disks.flush();
     } finally {
-      this.#detach();
+      this.#disks.detach();
       this.#consoles?.forget();
       this.#awake();
       this.#say("off", code);
-    }
-  }
-
-  async #flush() {
-    for (const disk of this.#disks) {
-      await disk.flush();
-    }
-  }
-
-  /** Lets go of the files of all disks, and of their locks. */
-  #detach() {
-    for (const disk of this.#disks) {
-      disk.detach();
     }
   }
 
@@ -556,15 +512,15 @@ export class Session {
    */
   #lost(name) {
     this.#lostName = name;
-    if (this.#disks.length === 0) {
+    if (this.#disks.all.length === 0) {
       // It is being built: that ends when it comes to that.
       return;
     }
     this.#loop?.stop();
     this.#stopCounting();
     this.#consoles?.forget();
-    this.#detach();
-    this.#disk(name).say("locked", takenOver(name));
+    this.#disks.detach();
+    this.#disk(name).say("locked", takenOver(name).message);
     this.#awake();
     this.#say("off");
   }
@@ -572,28 +528,16 @@ export class Session {
   /**
    * Puts something else into a disk's place, and builds the machine again if it was there.
    * @param {string} name
-   * @param {(disk: PluggedDisk, check: () => void) => Promise<void>} change `check` comes right
-   *   before the disk changes, and fails once another tab has taken it
+   * @param {Parameters<DiskSet["replace"]>[1]} change
    */
   async #replace(name, change) {
     if (this.#state !== "created" && this.#state !== "off") {
       throw failure("unsupported", "a disk can be replaced while the machine is off: stop it first");
     }
     const disk = this.#disk(name);
-    const { lock } = disk.place;
-    let lost = false;
-    this.#detach();
     try {
-      await lock?.retake(() => (lost = true));
-      await change(disk, () => {
-        if (lost) {
-          throw failure("locked", takenOver(name));
-        }
-        // Even if it fails now: nobody knows what is there then.
-        this.#replaced.add(name);
-      });
+      await this.#disks.replace(disk, change);
     } finally {
-      await lock?.release();
       if (this.#state === "created") {
         this.#tearDown();
         try {
@@ -611,16 +555,14 @@ export class Session {
     this.#consoles?.forget();
     this.#stopCounting();
     this.#loop?.close();
-    for (const disk of this.#disks) {
-      disk.close();
-    }
+    this.#disks.close();
     if (this.#state !== "crashed") {
       this.#machine?.free();
     }
     this.#machine = null;
     this.#loop = null;
     this.#consoles = null;
-    this.#disks = [];
+    this.#disks = new DiskSet();
   }
 
   /** @param {Error} error */
@@ -643,9 +585,4 @@ export class Session {
     this.#state = state;
     this.#post({ event: "state", state, ...(code === undefined ? {} : { code }) });
   }
-}
-
-/** @param {string} disk */
-function takenOver(disk) {
-  return `the disk ${disk} was taken over, by another tab or by another machine of this page`;
 }
